@@ -1,0 +1,1 @@
+"""The shared vocabulary: frozen dataclasses and numpy, no I/O, no clock, no logging."""

@@ -1,0 +1,50 @@
+"""Accelerators: a GPU type, its price, and what one replica of a model is known to sustain on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPoint:
+    """A measured capacity: requests per second that one replica sustains within its SLO.
+
+    The token lengths are those of the measurement; None: measured on the workload's own mix, lengths unknown.
+    """
+
+    model: str
+    gpus_per_replica: int
+    requests_per_second: float
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """One AcceleratorProfile, parsed. `node_selector` tells its nodes, `gpu_resource` what they count."""
+
+    name: str
+    gpu_resource: str
+    node_selector: Mapping[str, str]
+    memory_gibibytes: int | None
+    usd_per_gpu_hour: Decimal | None
+    capacity: tuple[CapacityPoint, ...] = ()
+
+    def points_of(self, model: str | None, gpus_per_replica: int) -> tuple[CapacityPoint, ...]:
+        """Known capacities of a model at this size of replica, empty when there are none."""
+        return tuple(
+            point
+            for point in self.capacity
+            if model is not None and point.model == model and point.gpus_per_replica == gpus_per_replica
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The GPUs of one accelerator in the cluster: all allocatable ones and those no pod has asked for."""
+
+    accelerator: str
+    total_gpus: int
+    free_gpus: int

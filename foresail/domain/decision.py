@@ -1,0 +1,94 @@
+"""A decision and its explanation: each rule that changed the number left a step, and the steps are the explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foresail.domain.memory import Memory
+from foresail.domain.workload import WorkloadKey
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule's say. `reason` is CamelCase from docs/reasons.md, `message` a sentence for people."""
+
+    rule: str
+    before: int
+    after: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition of status, without its transition time (that is the writer's to keep)."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantDecision:
+    """What one scale target should be set to. `acts`: the operator may write it (Auto, no rival, target known)."""
+
+    name: str
+    current: int | None
+    desired: int | None
+    ready: int | None
+    acts: bool
+    target_uid: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The numbers behind a decision, for people and plots; None where unknown.
+
+    Replicas required are in replicas of the first variant; quantiles are of the peak between lead time and one
+    decision later.
+    """
+
+    lead_time_seconds: float
+    demand_now_rps: float | None = None
+    demand_median_rps: float | None = None
+    demand_q95_rps: float | None = None
+    required_now: float | None = None
+    required_median: float | None = None
+    required_q95: float | None = None
+    capacity_rps: float | None = None
+    feedback_factor: float | None = None
+    usd_per_hour: float | None = None
+    forecast_source: str | None = None
+    expected_loss_usd_per_hour: Mapping[int, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is decided for one workload in one cycle, and why.
+
+    `current` and `desired` are totals over the variants whose target is known. `reason` and `message` are the ones
+    shown everywhere: status, Event, log line, metric label, CLI.
+    """
+
+    id: str
+    key: WorkloadKey
+    time: float
+    current: int
+    desired: int
+    reason: str
+    message: str
+    steps: tuple[Step, ...]
+    variants: tuple[VariantDecision, ...]
+    conditions: tuple[Condition, ...]
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True)
+class CycleResult:
+    """Everything a cycle says: one decision per workload and what to remember."""
+
+    decisions: Mapping[WorkloadKey, Decision]
+    memory: Memory

@@ -1,0 +1,73 @@
+"""Memory: the one value carried between cycles, holding only what cannot be observed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from foresail.domain.workload import WorkloadKey
+
+
+class Recommendation(NamedTuple):
+    """A proposal before stabilization: instant, variant, replicas."""
+
+    time: float
+    variant: str
+    replicas: int
+
+
+class Change(NamedTuple):
+    """A change that was decided and may be written: instant, variant, signed number of replicas."""
+
+    time: float
+    variant: str
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityBelief:
+    """Belief about the work one replica of a variant sustains, relative to its prior: normal in the logarithm."""
+
+    log_mean: float
+    log_variance: float
+    observations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadMemory:
+    """What is remembered of one workload.
+
+    Args:
+        uid: UID of the object it belongs to; another UID starts afresh.
+        recommendations: For the stabilization windows, oldest first.
+        changes: For the HPA's scaling policies, oldest first.
+        log_feedback: Logarithm of the one factor that feedback on attainment moves.
+        capacity: Belief by variant.
+        startup_seconds: Start-up times seen, by variant, newest last, bounded.
+        target_uids: UID of each variant's target when last seen.
+        known_since: Since when demand has been known without a break, None while unknown.
+        unknown_since: Since when it has been unknown, None while known.
+        last_required: Replicas required by the last trustworthy forecast, by variant.
+        decision_id: Identity of the last decision and what it said, so that an unchanged one keeps its id.
+    """
+
+    uid: str
+    recommendations: tuple[Recommendation, ...] = ()
+    changes: tuple[Change, ...] = ()
+    log_feedback: float = 0.0
+    capacity: Mapping[str, CapacityBelief] = field(default_factory=lambda: MappingProxyType({}))
+    startup_seconds: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    target_uids: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    known_since: float | None = None
+    unknown_since: float | None = None
+    last_required: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    decision_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of the fleet."""
+
+    workloads: Mapping[WorkloadKey, WorkloadMemory] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,142 @@
+"""What is known of the whole fleet at one instant: the input of a cycle. Absent is typed, never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from foresail.domain.accelerator import Accelerator, Pool
+from foresail.domain.timeseries import Window
+from foresail.domain.workload import Workload, WorkloadKey
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A signal that was scraped and is fresh; a proved zero is `Known(0.0)`."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A signal without a trustworthy value. `reason` is CamelCase as in conditions, `message` says how to mend it."""
+
+    reason: str
+    message: str
+
+
+Signal = Known | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What arrives now, served or not: the work that is asked of the whole workload."""
+
+    requests_per_second: float
+    input_tokens_per_second: float
+    output_tokens_per_second: float
+
+
+class Rival(NamedTuple):
+    """Another controller of the same replicas, or a hand that wrote them."""
+
+    kind: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Replicas of one target as serving units, told apart.
+
+    `current` is what the target asks for (spec.replicas); of those, `ready` serve, `starting` are bound to a node and
+    load, `pending` have no node. `draining` run on after they were let go. `oldest_pending_seconds` and
+    `oldest_starting_seconds` are 0 without such replicas.
+    """
+
+    current: int
+    ready: int
+    starting: int = 0
+    pending: int = 0
+    draining: int = 0
+    oldest_pending_seconds: float = 0.0
+    oldest_starting_seconds: float = 0.0
+    pending_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantObservation:
+    """One variant as it is. `replicas` None: the target was not found, `problem` says why.
+
+    Args:
+        name: The variant's name.
+        replicas: Counts, or None.
+        target_uid: UID of the target; another one is another object.
+        resource_version: Precondition of the next write.
+        problem: Why there is no target, empty when there is one.
+        startup_seconds: Start-up times of replicas seen lately (creation to ready), newest last.
+        served: What its ready replicas served together, None when unknown.
+        pressure: How full its ready replicas are: the largest of KV use, TPOT over its limit and 1 for a queue that
+            grows, as a share (1 = at the limit of the SLO); None when unknown.
+        rivals: Other controllers of this target.
+    """
+
+    name: str
+    replicas: Replicas | None
+    target_uid: str = ""
+    resource_version: str = ""
+    problem: Unknown | None = None
+    startup_seconds: tuple[float, ...] = ()
+    served: Demand | None = None
+    pressure: float | None = None
+    rivals: tuple[Rival, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadObservation:
+    """One workload as it is.
+
+    Args:
+        workload: Its last good spec.
+        variants: In the order of the spec.
+        demand: Arrivals now, or why they are unknown.
+        attainment: Share of the requests of the last minutes within the SLO (0…1), or why it is unknown;
+            `Unknown("NoTraffic", …)` when none finished.
+        model: Name that the engine's metrics carry, None when unknown.
+        recent: Demand of the last hours at a fine step (indicators DEMAND_INDICATORS), None when there is none.
+        history: The same over days or weeks at a coarse step, for seasons; None when there is none.
+        waiting: Requests in queue.
+        running: Requests in the engines' batches.
+    """
+
+    workload: Workload
+    variants: tuple[VariantObservation, ...]
+    demand: Demand | Unknown
+    attainment: Signal
+    model: str | None = None
+    recent: Window | None = None
+    history: Window | None = None
+    waiting: Signal = Unknown("NotObserved", "the queue was not observed")
+    running: Signal = Unknown("NotObserved", "running requests were not observed")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSnapshot:
+    """Everything a cycle may know.
+
+    Args:
+        now: Instant of the observation, seconds since the epoch.
+        cycle_seconds: Time until the next decision.
+        leader_since: Since when this process may write; no step down within a stabilization window of it.
+        workloads: By key, in a stable order.
+        accelerators: Profiles by name.
+        pools: GPUs by accelerator; None: the inventory is unknown, nothing is capped by it.
+    """
+
+    now: float
+    cycle_seconds: float
+    leader_since: float
+    workloads: Mapping[WorkloadKey, WorkloadObservation]
+    accelerators: Mapping[str, Accelerator]
+    pools: Mapping[str, Pool] | None
