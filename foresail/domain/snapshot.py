@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from foresail.domain.accelerator import Accelerator, Pool
@@ -80,6 +81,7 @@ class VariantObservation:
         pressure: How full its ready replicas are: the largest of KV use, TPOT over its limit and 1 for a queue that
             grows, as a share (1 = at the limit of the SLO); None when unknown.
         rivals: Other controllers of this target.
+        load_by_pod: Running and waiting requests by ready pod, empty when unknown: the least loaded go first.
     """
 
     name: str
@@ -91,6 +93,7 @@ class VariantObservation:
     served: Demand | None = None
     pressure: float | None = None
     rivals: tuple[Rival, ...] = ()
+    load_by_pod: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
