@@ -1,0 +1,1 @@
+"""Writes: everything that changes the cluster, each one fenced by the lease."""
