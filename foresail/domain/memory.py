@@ -28,11 +28,18 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CapacityBelief:
-    """Belief about the work one replica of a variant sustains, relative to its prior: normal in the logarithm."""
+    """Belief about the work one replica of a variant sustains, relative to its prior: normal in the logarithm.
+
+    The prior is the work of a token in seconds of one replica; `source` tells what it was made of, so that a changed
+    profile starts afresh. `observations` counts what replicas were seen to serve under pressure.
+    """
 
     log_mean: float
     log_variance: float
     observations: int = 0
+    seconds_per_input_token: float = 0.0
+    seconds_per_output_token: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,10 @@ class WorkloadMemory:
         known_since: Since when demand has been known without a break, None while unknown.
         unknown_since: Since when it has been unknown, None while known.
         last_required: Replicas required by the last trustworthy forecast, by variant.
-        decision_id: Identity of the last decision and what it said, so that an unchanged one keeps its id.
+        decision_id: Identity of the last decision, which an unchanged one keeps.
+        decision_time: When it was first taken.
+        decision_said: Its from, to and reason; None before the first.
+        edits_seen: Foreign writers of replicas without a time of their own: when each was first seen.
     """
 
     uid: str
@@ -64,6 +74,9 @@ class WorkloadMemory:
     unknown_since: float | None = None
     last_required: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     decision_id: str = ""
+    decision_time: float = 0.0
+    decision_said: tuple[int, int, str] | None = None
+    edits_seen: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from foresail.domain.accelerator import Accelerator, Pool
 from foresail.domain.timeseries import Window
@@ -39,12 +39,21 @@ class Demand:
     output_tokens_per_second: float
 
 
+FIELD_MANAGER: Final = "FieldManager"
+
+
 class Rival(NamedTuple):
-    """Another controller of the same replicas, or a hand that wrote them."""
+    """Another controller of the same replicas, or a hand that wrote them.
+
+    `kind` is that of the controller's object, or FIELD_MANAGER for a foreign writer of `spec.replicas` without one: a
+    single edit, after which we stand down for a stabilization window. `time` is when it wrote, None when not known
+    (then the window starts when it is first seen).
+    """
 
     kind: str
     name: str
     message: str
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

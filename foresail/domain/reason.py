@@ -1,0 +1,56 @@
+"""The closed set of reasons in decisions and conditions, documented in docs/reasons.md."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a number or a condition is what it is; CamelCase, as Kubernetes wants it."""
+
+    # What the number rests on.
+    FORECAST_DEMAND = "ForecastDemand"
+    DEMAND_NOW = "DemandNow"
+    NO_TRAFFIC = "NoTraffic"
+    METRICS_UNKNOWN = "MetricsUnknown"
+    CAPACITY_UNKNOWN = "CapacityUnknown"
+    TARGET_NOT_FOUND = "TargetNotFound"
+    MODE_OFF = "ModeOff"
+
+    # What changed it: guards.
+    POOL_EXHAUSTED = "PoolExhausted"
+    FALLBACK_STATIC = "FallbackStatic"
+    FALLBACK_LAST_FORECAST = "FallbackLastForecast"
+    DEMAND_UNKNOWN = "DemandUnknown"
+    FORECAST_UNKNOWN = "ForecastUnknown"
+    CONSOLIDATION_UNSAFE = "ConsolidationUnsafe"
+    WITHIN_TOLERANCE = "WithinTolerance"
+    METRICS_RETURNED = "MetricsReturned"
+    LEADER_CHANGED = "LeaderChanged"
+    EDITED_BY_HAND = "EditedByHand"
+    STABILIZED = "Stabilized"
+    REPLICAS_STUCK = "ReplicasStuck"
+    STEP_LIMITED = "StepLimited"
+    SCALING_DISABLED = "ScalingDisabled"
+    SCHEDULE_FLOOR = "ScheduleFloor"
+    OVERRIDE = "Override"
+    MIN_REPLICAS = "MinReplicas"
+    MAX_REPLICAS = "MaxReplicas"
+    CONFLICTING_CONTROLLER = "ConflictingController"
+
+    # Conditions only.
+    DECIDING = "Deciding"
+    ADVISING = "Advising"
+    METRICS_FRESH = "MetricsFresh"
+    TARGET_FOUND = "TargetFound"
+    CAPACITY_SUFFICIENT = "CapacitySufficient"
+    INVENTORY_UNKNOWN = "InventoryUnknown"
+    CALIBRATED = "Calibrated"
+    MISCALIBRATED = "Miscalibrated"
+    CALIBRATION_PENDING = "CalibrationPending"
+    NO_CONFLICT = "NoConflict"
+    NO_OVERRIDE = "NoOverride"
+    OVERRIDE_EXPIRED = "OverrideExpired"
+    SPEC_INVALID = "SpecInvalid"
+    TARGET_REPLACED = "TargetReplaced"
+    NOT_OBSERVED = "NotObserved"
