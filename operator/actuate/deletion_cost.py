@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from foresail.domain.decision import VariantDecision
 from foresail.domain.errors import ActuationError
@@ -52,7 +52,7 @@ class DeletionCost:
         done = [pod for pod in sorted(chosen) if pod in marked or await self._annotate(namespace, pod, MARK)]
         self._marked[key] = frozenset(done)
 
-    def forget(self, target_uids: Mapping[str, object] | frozenset[str]) -> None:
+    def forget(self, target_uids: frozenset[str]) -> None:
         """Drop what is remembered of every target but these."""
         self._marked = {key: pods for key, pods in self._marked.items() if key[1] in target_uids}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from foresail.domain.decision import VariantDecision
 from foresail.domain.errors import ActuationError, ConflictError
@@ -33,13 +32,6 @@ class Outcome:
     replicas: int
     kind: OutcomeKind
     message: str
-
-
-class ScalePaths(Protocol):
-    """Whoever knows where the `/scale` of a target is."""
-
-    async def scale_path(self, api_version: str, kind: str, namespace: str, name: str) -> str:
-        """Path of the subresource, from the root of the API server."""
 
 
 def is_due(variant: VariantDecision) -> bool:

@@ -1,0 +1,1 @@
+"""The read-only service: health, metrics, and the last decision of every object."""

@@ -1,0 +1,87 @@
+"""Events: what `kubectl describe` and `kubectl get events` tell; the same news again is counted, not repeated.
+
+Core v1 Events, because `kubectl describe` shows their count and last time. The same (object, reason, message) within
+an hour, which is as long as the API server keeps an Event, raises the count of the one that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from foresail.domain.workload import WorkloadKey
+from foresail.operator.actuate.fence import FencedWriter
+from foresail.operator.actuate.kube import MERGE_PATCH, NotFoundError
+from foresail.operator.actuate.outbox import Outbox
+from foresail.operator.explain.status import API_VERSION, KIND, Notice
+from foresail.service.document import to_instant
+
+SAME_SECONDS = 3600.0
+MAX_MESSAGE = 1024  # the API server's limit
+COMPONENT = "foresail"
+
+
+@dataclass(slots=True)
+class _Told:
+    name: str
+    count: int
+    last: float
+
+
+class EventRecorder:
+    """Records news about ModelDeployments."""
+
+    def __init__(self, writer: FencedWriter, outbox: Outbox) -> None:
+        self._writer = writer
+        self._outbox = outbox
+        self._told: dict[tuple[str, str, str], _Told] = {}
+
+    def record(self, key: WorkloadKey, uid: str, notice: Notice, now: float) -> None:
+        """Have an Event created, or the one that says the same counted up."""
+        self._told = {same: told for same, told in self._told.items() if now - told.last < SAME_SECONDS}
+        same = (uid, notice.reason, notice.message)
+        told = self._told.get(same)
+        if told is None:
+            told = self._told[same] = _Told(f"{key.name[:200]}.{uuid.uuid4().hex[:16]}", 0, now)
+        told.count += 1
+        told.last = now
+        self._outbox.put(("event", told.name), partial(self._send, key, uid, notice, told, first=told.count == 1))
+
+    async def _send(self, key: WorkloadKey, uid: str, notice: Notice, told: _Told, *, first: bool) -> None:
+        folder = f"/api/v1/namespaces/{key.namespace}/events"
+        if not first:
+            again = {"count": told.count, "lastTimestamp": to_instant(told.last)}
+            try:
+                await self._writer.write("PATCH", f"{folder}/{told.name}", again, content_type=MERGE_PATCH)
+            except NotFoundError:  # it was kept no longer, or never got there
+                pass
+            else:
+                return
+        await self._writer.write("POST", folder, _event(key, uid, notice, told))
+
+
+def _event(key: WorkloadKey, uid: str, notice: Notice, told: _Told) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": told.name, "namespace": key.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": uid,
+        },
+        "type": "Warning" if notice.warning else "Normal",
+        "reason": notice.reason,
+        "message": notice.message[:MAX_MESSAGE],
+        "count": told.count,
+        "firstTimestamp": to_instant(told.last),
+        "lastTimestamp": to_instant(told.last),
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": os.environ.get("HOSTNAME", COMPONENT)[:128],
+    }

@@ -1,0 +1,208 @@
+"""`status`: what a ModelDeployment's owner sees first, built by a pure function and written only when it says news.
+
+What counts as new: a number of replicas, another decision (from, to or reason), a condition's status or reason, or a
+message that differs in more than its numbers. So a fleet in which nothing changes is not written at all, however much
+its forecasts waver; what is sent carries the current sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from foresail.domain.decision import Condition, Decision, VariantDecision
+from foresail.domain.errors import ActuationError
+from foresail.domain.workload import WorkloadKey
+from foresail.operator.actuate.fence import FencedWriter
+from foresail.operator.actuate.kube import APPLY_PATCH
+from foresail.operator.actuate.outbox import Outbox
+from foresail.service.document import to_instant, to_last_decision
+
+API_VERSION = "foresail.dev/v1alpha1"
+KIND = "ModelDeployment"
+MAX_MESSAGE = 1024  # of a condition and a decision; the whole stays readable in `kubectl describe`
+CONDITION_TYPES = (
+    "Ready",
+    "MetricsAvailable",
+    "TargetResolved",
+    "CapacityAvailable",
+    "ForecastCalibrated",
+    "Conflict",
+    "Overridden",
+)
+
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+class Object(NamedTuple):
+    """The object whose status is written: identity, and what its status says now."""
+
+    key: WorkloadKey
+    uid: str
+    generation: int
+    status: Mapping[str, Any]
+
+
+class Notice(NamedTuple):
+    """Something new that people should hear of."""
+
+    warning: bool
+    reason: str
+    message: str
+
+
+def build_status(
+    about: Object, decision: Decision | None, overlay: Sequence[Condition], *, base: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    """The status that an object should have.
+
+    Args:
+        about: The object.
+        decision: This cycle's, None when nothing could be decided: then the numbers stay as they are in `base`.
+        overlay: Conditions that the operator itself adds; they replace the decision's of the same type.
+        base: The status that it has.
+        now: Seconds since the epoch.
+    """
+    conditions = {condition.type: condition for condition in decision.conditions} if decision is not None else {}
+    conditions |= {condition.type: condition for condition in overlay}
+    old = {entry["type"]: entry for entry in base.get("conditions", [])}
+    written = {name: _condition(entry, old.get(name), about, now) for name, entry in conditions.items()}
+    shown = written if decision is not None else old | written
+    numbers = base if decision is None else _numbers(decision, base)
+    return {
+        **{name: value for name, value in numbers.items() if name not in ("conditions", "observedGeneration")},
+        "observedGeneration": about.generation,
+        "conditions": [shown[name] for name in sorted(shown, key=_order)],
+    }
+
+
+def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
+    """What a new status tells that the old one did not: a decision to change, and conditions that turned."""
+    old, new = base.get("lastDecision") or {}, status.get("lastDecision") or {}
+    if new.get("id") != old.get("id") and (new["from"] != new["to"] or new["reason"] != old.get("reason")):
+        yield Notice(False, new["reason"], new["message"])
+    before = {entry["type"]: entry for entry in base.get("conditions", [])}
+    told = set()
+    for entry in status["conditions"]:
+        was = before.get(entry["type"])
+        bad = is_bad(entry["type"], entry["status"])
+        turned = was is not None and was["status"] != entry["status"]
+        news = (turned or bad) and (was is None or (was["status"], was["reason"]) != (entry["status"], entry["reason"]))
+        if news and (entry["reason"], entry["message"]) not in told:
+            told.add((entry["reason"], entry["message"]))
+            yield Notice(bad, entry["reason"], entry["message"])
+
+
+def is_bad(condition_type: str, status: str) -> bool:
+    """Whether a condition's status is one to warn of; Conflict is bad when true, an override is nobody's fault."""
+    if condition_type in ("Overridden", "ForecastCalibrated"):
+        return False
+    return status != ("False" if condition_type == "Conflict" else "True")
+
+
+def _order(condition_type: str) -> tuple[int, str]:
+    known = condition_type in CONDITION_TYPES
+    return (CONDITION_TYPES.index(condition_type) if known else len(CONDITION_TYPES)), condition_type
+
+
+def _numbers(decision: Decision, base: Mapping[str, Any]) -> dict[str, Any]:
+    said, last = base.get("lastDecision"), to_last_decision(decision)
+    same = said is not None and all(said.get(name) == last[name] for name in ("from", "to", "reason"))
+    last["message"] = last["message"][:MAX_MESSAGE]
+    ready = [variant.ready for variant in decision.variants if variant.ready is not None]
+    return {
+        "currentReplicas": decision.current,
+        "desiredReplicas": decision.desired,
+        "readyReplicas": sum(ready),
+        "variants": [_variant(variant) for variant in decision.variants],
+        "lastDecision": said if same else last,
+    }
+
+
+def _variant(variant: VariantDecision) -> dict[str, Any]:
+    numbers = {
+        "currentReplicas": variant.current,
+        "desiredReplicas": variant.desired,
+        "readyReplicas": variant.ready,
+    }
+    return {"name": variant.name} | {name: number for name, number in numbers.items() if number is not None}
+
+
+def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Object, now: float) -> dict[str, Any]:
+    same_status = old is not None and old["status"] == condition.status
+    same = same_status and old is not None and old["reason"] == condition.reason and _alike(old, condition)
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": old["message"] if same and old is not None else condition.message[:MAX_MESSAGE],
+        "observedGeneration": about.generation,
+        "lastTransitionTime": old["lastTransitionTime"] if same_status and old is not None else to_instant(now),
+    }
+
+
+def _alike(old: Mapping[str, Any], condition: Condition) -> bool:
+    return _NUMBERS.sub("#", str(old.get("message"))) == _NUMBERS.sub("#", condition.message[:MAX_MESSAGE])
+
+
+class Published(NamedTuple):
+    """What came of publishing a status: whether the decision in it is a new one, and what people should hear of."""
+
+    renewed: bool
+    news: tuple[Notice, ...]
+
+
+class _Said:
+    """A status that was sent: what stood there before, what was sent, and what the API server made of it."""
+
+    def __init__(self, before: Mapping[str, Any], sent: dict[str, Any]) -> None:
+        self.before = before
+        self.sent = sent
+        self.answer: Mapping[str, Any] | None = None
+
+    def still_stands(self, status: Mapping[str, Any]) -> bool:
+        """Whether what is seen is what we said, or not yet: it is on its way, or the watch is."""
+        return self.answer is None or status in (self.before, self.answer)
+
+
+class StatusWriter:
+    """Writes each status when it is new, by server-side apply to `/status`."""
+
+    def __init__(self, writer: FencedWriter, outbox: Outbox) -> None:
+        self._writer = writer
+        self._outbox = outbox
+        self._said: dict[str, _Said] = {}
+
+    def publish(self, about: Object, decision: Decision | None, overlay: Sequence[Condition], now: float) -> Published:
+        """Have the status written if it is new, and say what is new in it."""
+        said = self._said.get(about.uid)
+        base = said.sent if said is not None and said.still_stands(about.status) else about.status
+        status = build_status(about, decision, overlay, base=base, now=now)
+        if status == base:
+            return Published(renewed=False, news=())
+        saying = self._said[about.uid] = _Said(about.status, status)
+        self._outbox.put(("status", about.uid), partial(self._write, about, saying))
+        renewed = base.get("lastDecision") != status.get("lastDecision")
+        return Published(renewed=renewed, news=tuple(notices(base, status)))
+
+    def keep(self, uids: Iterable[str]) -> None:
+        """Forget every object but these."""
+        there = set(uids)
+        self._said = {uid: said for uid, said in self._said.items() if uid in there}
+
+    async def _write(self, about: Object, saying: _Said) -> None:
+        path = f"/apis/{API_VERSION}/namespaces/{about.key.namespace}/modeldeployments/{about.key.name}/status"
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": about.key.name, "namespace": about.key.namespace, "uid": about.uid},
+            "status": saying.sent,
+        }
+        try:
+            answer = await self._writer.write("PATCH", path, body, content_type=APPLY_PATCH, force=True)
+        except ActuationError:
+            self._said.pop(about.uid, None)
+            raise
+        saying.answer = answer.get("status", {})
