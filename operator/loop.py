@@ -19,6 +19,7 @@ from foresail.domain.decision import Condition, CycleResult, Decision
 from foresail.domain.errors import ForesailError
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown, WorkloadObservation
 from foresail.domain.workload import WorkloadKey
 from foresail.operator.actuate.scale import Outcome
@@ -146,7 +147,7 @@ class Loop:
 
     async def _lead(self, term: _Term) -> None:
         if self._watch.problem:
-            self._say_problem("WatchStalled", f"The cluster is not seen as it is: {self._watch.problem}.")
+            self._say_problem(Reason.WATCH_STALLED, f"The cluster is not seen as it is: {self._watch.problem}.")
             return
         wall, cpu = time.perf_counter(), time.process_time()
         # In a task, so that whatever fails in a stage ends the cycle and not the loop.
@@ -161,7 +162,9 @@ class Loop:
         if error is not None:
             self._metrics.failures.labels(self._stage).inc()
             logger.error("cycle failed in %s", self._stage, exc_info=error)
-            self._say_problem("CycleFailed", f"The stage {self._stage} failed ({error}); replicas stay as they are.")
+            self._say_problem(
+                Reason.CYCLE_FAILED, f"The stage {self._stage} failed ({error}); replicas stay as they are."
+            )
 
     async def _cycle(self, term: _Term) -> None:
         now = self._clock.wall()
@@ -193,7 +196,7 @@ class Loop:
         except ForesailError as error:
             self._metrics.failures.labels("forecast").inc()
             logger.warning("no forecasts: %s", error)
-            unknown = Unknown("ForecastFailed", f"no forecast could be made: {error}")
+            unknown = Unknown(Reason.FORECAST_FAILED, f"no forecast could be made: {error}")
             return dict.fromkeys(snapshot.workloads, unknown)
 
     def _take_term(self) -> _Term | None:
@@ -215,7 +218,7 @@ class Loop:
             self._term = _Term(self._clock.wall(), forget_instants(self._term.memory))
         self._drift = drift
 
-    def _say_problem(self, reason: str, message: str) -> None:
+    def _say_problem(self, reason: Reason, message: str) -> None:
         problem = Condition("Ready", "False", reason, message)
         self._stages.announcer.announce(self._stages.stored(), {}, (problem,), self._clock.wall())
 

@@ -54,3 +54,9 @@ class Reason(StrEnum):
     SPEC_INVALID = "SpecInvalid"
     TARGET_REPLACED = "TargetReplaced"
     NOT_OBSERVED = "NotObserved"
+
+    # The operator's own condition Ready.
+    WATCH_STALLED = "WatchStalled"
+    CYCLE_FAILED = "CycleFailed"
+    WRITE_REFUSED = "WriteRefused"
+    FORECAST_FAILED = "ForecastFailed"

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from foresail.domain.decision import Condition
 from foresail.domain.errors import SpecError
+from foresail.domain.reason import Reason
 from foresail.domain.workload import Mode, Workload, WorkloadKey
+from foresail.operator.actuate.scale import OutcomeKind
 from foresail.operator.explain.events import EventRecorder
 from foresail.operator.explain.metrics import FleetMetrics
 from foresail.operator.explain.status import Object, StatusWriter
@@ -81,7 +83,7 @@ class Announcer:
     ) -> None:
         decision = trace.decision if trace is not None else None
         overlay = (*problems, *_refusals(trace), *_spec_problem(entry))
-        about = Object(key, entry.uid, entry.generation, entry.status)
+        about = Object(key, entry.uid, entry.generation, entry.status, entry.workload)
         published = self._status.publish(about, decision, overlay, now)
         if trace is not None:
             self._metrics.record(trace, renewed=published.renewed)
@@ -95,13 +97,13 @@ class Announcer:
 def _spec_problem(entry: Stored) -> Iterable[Condition]:
     if entry.problem is not None:
         consequence = "the last good spec is in force" if entry.workload is not None else "nothing is scaled"
-        yield Condition("Ready", "False", "SpecInvalid", f"{entry.problem}. Until then {consequence}.")
+        yield Condition("Ready", "False", Reason.SPEC_INVALID, f"{entry.problem}. Until then {consequence}.")
 
 
 def _refusals(trace: Trace | None) -> Iterable[Condition]:
     for write in trace.writes if trace is not None else ():
-        if write.outcome == "Refused":
-            yield Condition("Ready", "False", "WriteRefused", f"{write.variant}: {write.message}")
+        if write.outcome == OutcomeKind.REFUSED:
+            yield Condition("Ready", "False", Reason.WRITE_REFUSED, f"{write.variant}: {write.message}")
 
 
 def _log(entry: Stored, trace: Trace) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from foresail.domain.decision import Condition, Decision, VariantDecision
 from foresail.domain.errors import ActuationError
-from foresail.domain.workload import WorkloadKey
+from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
@@ -22,7 +22,7 @@ from foresail.service.document import to_instant, to_last_decision
 
 API_VERSION = "foresail.dev/v1alpha1"
 KIND = "ModelDeployment"
-MAX_MESSAGE = 1024  # of a condition and a decision; the whole stays readable in `kubectl describe`
+MAX_MESSAGE = 4096  # the schema's limit
 CONDITION_TYPES = (
     "Ready",
     "MetricsAvailable",
@@ -37,12 +37,13 @@ _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class Object(NamedTuple):
-    """The object whose status is written: identity, and what its status says now."""
+    """The object whose status is written: identity, what its status says now, and its last good spec."""
 
     key: WorkloadKey
     uid: str
     generation: int
     status: Mapping[str, Any]
+    workload: Workload | None
 
 
 class Notice(NamedTuple):
@@ -73,6 +74,7 @@ def build_status(
     numbers = base if decision is None else _numbers(decision, base)
     return {
         **{name: value for name, value in numbers.items() if name not in ("conditions", "observedGeneration")},
+        **_bounds(about.workload),
         "observedGeneration": about.generation,
         "conditions": [shown[name] for name in sorted(shown, key=_order)],
     }
@@ -121,6 +123,10 @@ def _numbers(decision: Decision, base: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _bounds(workload: Workload | None) -> dict[str, int]:
+    return {"minReplicas": workload.min_replicas, "maxReplicas": workload.max_replicas} if workload is not None else {}
+
+
 def _variant(variant: VariantDecision) -> dict[str, Any]:
     numbers = {
         "currentReplicas": variant.current,
@@ -136,7 +142,7 @@ def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Objec
     return {
         "type": condition.type,
         "status": condition.status,
-        "reason": condition.reason,
+        "reason": str(condition.reason),
         "message": old["message"] if same and old is not None else condition.message[:MAX_MESSAGE],
         "observedGeneration": about.generation,
         "lastTransitionTime": old["lastTransitionTime"] if same_status and old is not None else to_instant(now),
