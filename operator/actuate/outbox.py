@@ -67,10 +67,11 @@ class Outbox:
             await self._filled.wait()
             while self._jobs:
                 await asyncio.sleep(self._bucket.reserve())
-                await self._do_next()
+                await self.do_next()
             self._filled.clear()
 
-    async def _do_next(self) -> None:
+    async def do_next(self) -> None:
+        """Do the job that has waited longest."""
         if not self._jobs:
             return
         key = next(iter(self._jobs))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from foresail.domain.errors import ActuationError
@@ -93,3 +94,10 @@ class HandLease:
 
     def remaining_seconds(self) -> float:
         return self.remaining
+
+
+async def eventually(condition: Callable[[], bool], *, seconds: float = 5.0, every: float = 0.0) -> None:
+    """Return as soon as a condition holds; fail when it does not within `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - conditions are of the outside world
+            await asyncio.sleep(every)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from foresail.domain.decision import Condition, Decision, Outlook, Step, VariantDecision
+from foresail.domain.workload import WorkloadKey
+from foresail.operator.actuate.fence import FencedWriter
+from foresail.operator.actuate.kube import ForbiddenError
+from foresail.operator.actuate.outbox import Outbox, TokenBucket
+from foresail.operator.explain.status import Notice, Object, StatusWriter, build_status, is_bad, notices
+from tests.builders import NOW, make_workload
+from tests.unit.operator.fakes import FakeApi, HandClock, HandLease
+
+KEY = WorkloadKey("prod", "chat")
+PATH = "/apis/foresail.dev/v1alpha1/namespaces/prod/modeldeployments/chat/status"
+READY = Condition("Ready", "True", "Deciding", "5 replicas serve 24 rps")
+
+
+def make_object(status: dict[str, Any] | None = None, generation: int = 1) -> Object:
+    return Object(KEY, "u", generation, status or {}, make_workload())
+
+
+def make_decision(
+    *, identity: str = "d1", current: int = 5, desired: int = 7, reason: str = "ForecastDemand", **changes: Any
+) -> Decision:
+    decision = Decision(
+        id=identity,
+        key=KEY,
+        time=NOW,
+        current=current,
+        desired=desired,
+        reason=reason,
+        message=f"{current} to {desired}: demand is expected at 38 rps",
+        steps=(Step("forecast", current, desired, reason, "nine cost least"),),
+        variants=(VariantDecision("h100", current, desired, 5, acts=True, target_uid="t", resource_version="1"),),
+        conditions=(READY,),
+        outlook=Outlook(lead_time_seconds=180.0),
+    )
+    return replace(decision, **changes)
+
+
+def status_of(decision: Decision | None, base: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    about = make_object(base, generation=changes.pop("generation", 1))
+    return build_status(about, decision, changes.pop("overlay", ()), base=base or {}, now=changes.pop("now", NOW))
+
+
+def test_a_status_says_numbers_decision_and_conditions() -> None:
+    assert status_of(make_decision()) == {
+        "observedGeneration": 1,
+        "currentReplicas": 5,
+        "desiredReplicas": 7,
+        "readyReplicas": 5,
+        "minReplicas": 1,
+        "maxReplicas": 20,
+        "variants": [{"name": "h100", "currentReplicas": 5, "desiredReplicas": 7, "readyReplicas": 5}],
+        "lastDecision": {
+            "id": "d1",
+            "time": "2026-11-23T12:00:00Z",
+            "from": 5,
+            "to": 7,
+            "reason": "ForecastDemand",
+            "message": "5 to 7: demand is expected at 38 rps",
+            "steps": [
+                {
+                    "rule": "forecast",
+                    "before": 5,
+                    "after": 7,
+                    "reason": "ForecastDemand",
+                    "message": "nine cost least",
+                }
+            ],
+        },
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Deciding",
+                "message": "5 replicas serve 24 rps",
+                "observedGeneration": 1,
+                "lastTransitionTime": "2026-11-23T12:00:00Z",
+            }
+        ],
+    }
+
+
+def test_numbers_that_waver_in_sentences_are_no_news() -> None:
+    first = status_of(make_decision())
+    later = make_decision(
+        identity="d2",
+        message="5 to 7: demand is expected at 39.5 rps",
+        conditions=(replace(READY, message="5 replicas serve 25.25 rps"),),
+    )
+    assert status_of(later, first, now=NOW + 15) == first
+
+
+@pytest.mark.parametrize("change", [{"desired": 8}, {"current": 6}, {"reason": "StepLimited"}])
+def test_a_decision_is_renewed_when_from_to_or_reason_changes(change: dict[str, Any]) -> None:
+    first = status_of(make_decision())
+    assert status_of(make_decision(identity="d2", **change), first)["lastDecision"]["id"] == "d2"
+
+
+def test_the_transition_time_moves_only_when_the_status_flips() -> None:
+    first = status_of(make_decision())
+    reasoned = status_of(make_decision(conditions=(replace(READY, reason="Advising"),)), first, now=NOW + 60)
+    assert reasoned["conditions"][0]["lastTransitionTime"] == "2026-11-23T12:00:00Z"
+    flipped = status_of(make_decision(conditions=(replace(READY, status="False"),)), reasoned, now=NOW + 60)
+    assert flipped["conditions"][0]["lastTransitionTime"] == "2026-11-23T12:01:00Z"
+
+
+def test_a_new_generation_is_observed_on_top_and_in_each_condition() -> None:
+    status = status_of(make_decision(), status_of(make_decision()), generation=2)
+    assert status["observedGeneration"] == 2
+    assert status["conditions"][0]["observedGeneration"] == 2
+
+
+def test_without_a_decision_numbers_and_other_conditions_stay() -> None:
+    conflict = Condition("Conflict", "False", "NoConflict", "nobody else scales it")
+    first = status_of(make_decision(conditions=(READY, conflict)))
+    problem = Condition("Ready", "False", "SpecInvalid", "spec.slo: too small")
+    status = status_of(None, first, overlay=(problem,), generation=2)
+    assert status["lastDecision"] == first["lastDecision"]
+    assert status["desiredReplicas"] == 7
+    assert [(entry["type"], entry["status"]) for entry in status["conditions"]] == [
+        ("Ready", "False"),
+        ("Conflict", "False"),
+    ]
+
+
+def test_a_decision_to_change_is_news_and_one_to_stay_is_not() -> None:
+    stay = status_of(make_decision(desired=5, reason="ForecastDemand"))
+    go = status_of(make_decision(identity="d2"), stay)
+    assert list(notices(stay, go)) == [Notice(False, "ForecastDemand", "5 to 7: demand is expected at 38 rps")]
+    arrived = status_of(make_decision(identity="d3", current=7, desired=7), go)
+    assert list(notices(go, arrived)) == []
+
+
+def test_a_condition_that_turns_is_news_both_ways_and_bad_ones_are_warnings() -> None:
+    good = status_of(make_decision())
+    bad = status_of(make_decision(conditions=(replace(READY, status="False", reason="MetricsUnknown"),)), good)
+    assert [(notice.warning, notice.reason) for notice in notices(good, bad)] == [(True, "MetricsUnknown")]
+    assert [(notice.warning, notice.reason) for notice in notices(bad, good)] == [(False, "Deciding")]
+
+
+def test_only_conflict_is_bad_when_true() -> None:
+    assert is_bad("Ready", "False")
+    assert is_bad("MetricsAvailable", "Unknown")
+    assert is_bad("Conflict", "True")
+    assert not is_bad("Conflict", "False")
+    assert not is_bad("Overridden", "True")
+
+
+class Desk:
+    """A status writer whose outbox is emptied by hand."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.api.put_in(PATH, {"metadata": {}, "status": {}})
+        self.outbox = Outbox(TokenBucket(HandClock()))
+        self.writer = StatusWriter(FencedWriter(self.api, HandLease()), self.outbox)
+
+    async def send(self) -> None:
+        while len(self.outbox):
+            await self.outbox.do_next()
+
+
+async def test_a_status_is_written_once_and_not_again_when_nothing_changed() -> None:
+    desk = Desk()
+    about = make_object()
+    assert desk.writer.publish(about, make_decision(), (), NOW).renewed
+    await desk.send()
+    for seen in (about, about._replace(status=desk.api.objects[PATH]["status"])):  # before and after the watch tells
+        assert desk.writer.publish(seen, make_decision(identity="d2"), (), NOW + 15) == (False, ())
+    assert len(desk.outbox) == 0
+    assert len(desk.api.writes()) == 1
+
+
+async def test_a_status_that_somebody_else_changed_is_written_anew() -> None:
+    desk = Desk()
+    desk.writer.publish(make_object(), make_decision(), (), NOW)
+    await desk.send()
+    desk.writer.publish(make_object({"desiredReplicas": 99}), make_decision(), (), NOW + 15)
+    await desk.send()
+    assert len(desk.api.writes()) == 2
+
+
+async def test_a_field_that_the_server_drops_is_not_written_for_ever() -> None:
+    desk = Desk()
+    desk.writer.publish(make_object(), make_decision(), (), NOW)
+    desk.api.objects[PATH]["status"] = {}
+    await desk.send()
+    pruned = desk.api.objects[PATH]["status"]
+    desk.writer.publish(make_object(pruned), make_decision(), (), NOW + 15)
+    assert len(desk.outbox) == 0
+
+
+async def test_a_write_that_failed_is_tried_in_the_next_cycle() -> None:
+    desk = Desk()
+    desk.api.failure = ForbiddenError("no", status=403)
+    desk.writer.publish(make_object(), make_decision(), (), NOW)
+    await desk.send()
+    desk.api.failure = None
+    desk.writer.publish(make_object(), make_decision(), (), NOW + 15)
+    await desk.send()
+    assert desk.api.objects[PATH]["status"]["desiredReplicas"] == 7
