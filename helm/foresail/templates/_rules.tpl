@@ -1,0 +1,42 @@
+{{/* What the operator needs in each namespace that it watches. tests/manifests/rights.py says why, verb by verb. */}}
+{{- define "foresail.namespacedRules" -}}
+- apiGroups: [foresail.dev]
+  resources: [modeldeployments]
+  verbs: [list, watch]
+- apiGroups: [foresail.dev]
+  resources: [modeldeployments/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch{{ if .Values.rbac.podDeletionCost }}, patch{{ end }}]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [list, watch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [list, watch]
+- apiGroups: [autoscaling.aibrix.ai, autoscaling.internal.knative.dev]
+  resources: [podautoscalers]
+  verbs: [list, watch]
+{{- range .Values.scaleTargets }}
+- apiGroups: [{{ .group | quote }}]
+  resources: [{{ .resource }}/scale]
+  verbs: [get, patch]
+{{- end }}
+{{- end }}
+
+{{/* What it can read only with rights on the whole cluster. */}}
+{{- define "foresail.clusterRules" -}}
+- apiGroups: [foresail.dev]
+  resources: [acceleratorprofiles]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [namespaces, nodes]
+  verbs: [list, watch]
+{{- end }}
