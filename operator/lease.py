@@ -22,6 +22,7 @@ from foresail.operator.actuate.kube import NotFoundError
 from foresail.operator.clock import Clock
 
 LEASE_NAME = "foresail-operator"
+RELEASE_SECONDS = 0.5  # at the end, when there are two seconds for everything
 MARGIN_SECONDS = 1.0  # for a write that is on its way when the lease ends
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class Lease:
         self.leader_since = None
         spec = {**_spec(self._record), "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._now()}
         try:
-            await self._put({**self._record, "spec": spec}, deadline_seconds=1.0)
+            await self._put({**self._record, "spec": spec}, deadline_seconds=RELEASE_SECONDS)
         except ActuationError as error:
             logger.warning("lease: not given back: %s", error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from foresail.domain.errors import ActuationError
@@ -41,10 +41,10 @@ class Holder(Protocol):
 class FencedWriter:
     """Writes while the lease is held."""
 
-    def __init__(self, api: Api, lease: Holder) -> None:
+    def __init__(self, api: Api, lease: Holder, *, on_write: Callable[[], None] = lambda: None) -> None:
         self._api = api
         self._lease = lease
-        self.writes = 0
+        self._on_write = on_write
 
     async def write(
         self,
@@ -64,7 +64,7 @@ class FencedWriter:
         remaining = self._lease.remaining_seconds()
         if remaining <= 0:
             raise NotLeadingError(f"{method} {path}: not sent, another operator leads")
-        self.writes += 1
+        self._on_write()
         return await self._api.request(
             method,
             path,

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from foresail.domain.decision import Condition, Outlook
+from foresail.operator.explain.metrics import OperatorMetrics
+from foresail.service.document import Trace, Write
+from tests.builders import NOW, make_observation
+from tests.unit.operator.explain.test_status import KEY, make_decision
+from tests.unit.operator.fakes import HandClock
+
+OBJECT = {"namespace": "prod", "name": "chat"}
+VARIANT = OBJECT | {"variant": "h100"}
+
+
+def make_metrics(*traces: Trace) -> OperatorMetrics:
+    metrics = OperatorMetrics(HandClock(wall=NOW + 10))
+    for trace in traces:
+        metrics.fleet.record(trace, renewed=True)
+    return metrics
+
+
+def value(metrics: OperatorMetrics, name: str, labels: dict[str, str]) -> float | None:
+    return metrics.registry.get_sample_value(f"foresail_{name}", labels)
+
+
+def test_replicas_bounds_signals_and_age_are_shown() -> None:
+    metrics = make_metrics(Trace(make_decision(), make_observation()))
+    assert value(metrics, "current_replicas", VARIANT) == 5.0
+    assert value(metrics, "desired_replicas", VARIANT) == 7.0
+    assert value(metrics, "max_replicas", VARIANT) == 20.0
+    assert value(metrics, "slo_attainment_ratio", OBJECT) == 0.99
+    assert value(metrics, "demand_requests_per_second", OBJECT) == 24.0
+    assert value(metrics, "decision_age_seconds", OBJECT) == 10.0
+
+
+def test_what_is_unknown_has_no_series() -> None:
+    metrics = make_metrics(Trace(make_decision()))
+    assert value(metrics, "demand_requests_per_second", OBJECT) is None
+    assert value(metrics, "cost_usd_per_hour", OBJECT) is None
+
+
+def test_a_conflict_is_one_and_peace_is_zero() -> None:
+    conflict = Condition("Conflict", "True", "ConflictingController", "HPA/chat")
+    assert value(make_metrics(Trace(make_decision())), "conflict", OBJECT) == 0.0
+    assert value(make_metrics(Trace(make_decision(conditions=(conflict,)))), "conflict", OBJECT) == 1.0
+
+
+def test_decisions_and_writes_are_counted_by_what_they_were() -> None:
+    trace = Trace(make_decision(), writes=(Write("h100", 7, "Conflict", "changed since"),))
+    metrics = make_metrics(trace, trace)
+    assert value(metrics, "decisions_total", OBJECT | {"reason": "ForecastDemand"}) == 2.0
+    assert value(metrics, "scale_writes_total", VARIANT | {"outcome": "Conflict"}) == 2.0
+
+
+def test_a_forecast_is_compared_with_what_came_when_it_is_due() -> None:
+    outlook = Outlook(lead_time_seconds=60.0, demand_now_rps=24.0, demand_median_rps=30.0, demand_q95_rps=40.0)
+    promise = Trace(make_decision(outlook=outlook))
+    comes = replace(promise, decision=make_decision(time=NOW + 60, outlook=replace(outlook, demand_now_rps=41.0)))
+    metrics = make_metrics(promise, comes)
+    assert value(metrics, "forecast_due_requests_per_second", OBJECT | {"quantile": "0.95"}) == 40.0
+    assert value(metrics, "forecasts_due_total", OBJECT | {"result": "exceeded"}) == 1.0
+    assert value(metrics, "forecasts_due_total", OBJECT | {"result": "covered"}) == 0.0
+
+
+def test_every_series_goes_with_its_object() -> None:
+    metrics = make_metrics(Trace(make_decision(), make_observation()))
+    metrics.fleet.keep([])
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    assert not [sample for sample in samples if sample.labels.get("name") == KEY.name]
