@@ -1,0 +1,1 @@
+"""Sharing the GPUs of the cluster among workloads."""

@@ -1,0 +1,1 @@
+"""Replica counts: capacity, need, expected loss, guards and their words."""

@@ -1,0 +1,167 @@
+r"""The count of least expected loss: a newsvendor over sample paths of required replicas.
+
+    loss(n) = Σ replicas · price + u · E[(R - n)⁺] + switching · |n - current|,      u = price / (1 - critical ratio)
+
+A replica too many costs its price, one too few costs u minus its price: with one variant the cheapest n is the smallest
+one that suffices with the critical ratio's probability, smoothed over the width of a replica (the marginal gain of a
+replica is the mean of P(R > x) over x in [n, n + 1]), which matters for small fleets.
+
+With several variants n counts rungs of a ladder: first the minima, then the cheapest variant per work up to its
+maximum, then the next. A replica of variant v is worth R_ref/R_v replicas of the first variant, path by path.
+
+References:
+    Arrow, Harris, Marschak (1951), "Optimal Inventory Policy", Econometrica 19(3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foresail.domain.timeseries import FloatArray
+
+Rungs = NDArray[np.intp]
+# A loss must be beaten by more than rounding; ties go to fewer replicas.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one choice.
+
+    Args:
+        usd_per_hour: One replica of each variant, length V.
+        critical_ratio: Probability with which the replicas must suffice, in [0, 1).
+        switching_share: Price of switching one replica as a share of its price.
+    """
+
+    usd_per_hour: tuple[float, ...]
+    critical_ratio: float
+    switching_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one choice by variant, each of length V: least ≤ most."""
+
+    least: tuple[int, ...]
+    most: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """The chosen counts by variant.
+
+    Args:
+        counts: Length V.
+        loss_usd_per_hour: Expected loss by total count, from the least to beyond what any path requires.
+        unserved_replicas: Expected unserved demand, in replicas of the reference variant.
+        exhausted: The ladder ended: more would have been taken.
+    """
+
+    counts: tuple[int, ...]
+    loss_usd_per_hour: dict[int, float]
+    unserved_replicas: float
+    exhausted: bool
+
+    @property
+    def total(self) -> int:
+        """Replicas over all variants."""
+        return sum(self.counts)
+
+
+def choose(
+    required: FloatArray, rates: Rates, *, current: Sequence[int], limits: Limits, order: Sequence[int]
+) -> Choice:
+    """Choose the counts of least expected loss.
+
+    Args:
+        required: Replicas required if one variant served alone, shape (V, S).
+        rates: Prices.
+        current: Replicas now, length V.
+        limits: Bounds by variant.
+        order: Variants, the cheapest per work first.
+    """
+    reference = required[order[0]]
+    worth = worth_of(required, order[0])
+    rungs = ladder(worth, reference, current, limits=limits, order=order)
+    counts = np.vstack([np.zeros(len(required), dtype=np.intp), np.eye(len(required), dtype=np.intp)[rungs]])
+    counts[0] = limits.least
+    counts = counts.cumsum(axis=0)
+    unserved = expected_unserved(counts, reference, worth)
+    loss = expected_loss(counts, unserved, rates, current=current, reference=order[0])
+    best = int(np.argmax(loss <= loss.min() + ROUNDING))
+    return Choice(
+        counts=tuple(int(n) for n in counts[best]),
+        loss_usd_per_hour=dict(zip(counts.sum(axis=1).tolist(), loss.tolist(), strict=True)),
+        unserved_replicas=float(unserved[best]),
+        exhausted=bool(best == len(rungs) and unserved[best] > ROUNDING),
+    )
+
+
+def worth_of(required: FloatArray, reference: int) -> FloatArray:
+    """Replicas of the reference that one replica of each variant is worth, shape (V, S); 1 where nothing is needed."""
+    safe = np.where(required > 0, required, 1.0)
+    return np.where((required > 0) & (required[reference] > 0), required[reference] / safe, 1.0)
+
+
+def ladder(
+    worth: FloatArray, reference: FloatArray, current: Sequence[int], *, limits: Limits, order: Sequence[int]
+) -> Rungs:
+    """The variant of each replica beyond the minima, as far up as any path requires or the current replicas reach."""
+    steps = [max(limits.most[v] - limits.least[v], 0) for v in order]
+    rungs = np.repeat(np.asarray(order, dtype=np.intp), steps)
+    enough = np.ceil(reference.max(initial=0.0) / max(float(worth.min()), ROUNDING)) + 1
+    return rungs[: int(min(len(rungs), max(enough, sum(current))))]
+
+
+def expected_unserved(counts: NDArray[np.intp], reference: FloatArray, worth: FloatArray) -> FloatArray:
+    """Expected demand that each rung leaves unserved, in replicas of the reference, shape (N,).
+
+    Args:
+        counts: Replicas by rung and variant, shape (N, V).
+        reference: Required replicas of the reference variant, shape (S,).
+        worth: Shape (V, S).
+    """
+    return np.asarray(np.maximum(reference - counts @ worth, 0.0).mean(axis=1), dtype=np.float64)
+
+
+def expected_loss(
+    counts: NDArray[np.intp], unserved: FloatArray, rates: Rates, *, current: Sequence[int], reference: int
+) -> FloatArray:
+    """Expected loss of each rung, USD per hour, shape (N,).
+
+    Args:
+        counts: Replicas by rung and variant, shape (N, V).
+        unserved: Expected unserved demand by rung, in replicas of the reference, shape (N,).
+        rates: Prices.
+        current: Replicas now, length V.
+        reference: The variant that unserved demand is counted in.
+    """
+    prices = np.asarray(rates.usd_per_hour)
+    unserved_price = rates.usd_per_hour[reference] / (1.0 - rates.critical_ratio)
+    switched = np.abs(counts - np.asarray(current)[None, :]) @ prices
+    return np.asarray(counts @ prices + unserved_price * unserved + rates.switching_share * switched, dtype=np.float64)
+
+
+def cheapest_first(
+    required: FloatArray, usd_per_hour: Sequence[float], current: Sequence[int], *, incumbent_share: float = 0.9
+) -> tuple[int, ...]:
+    """Order variants by USD per unit of work.
+
+    The variant with most replicas is compared at `incumbent_share` of its price, so that a token mix that drifts
+    around parity does not swap the fleet to and fro.
+
+    Args:
+        required: Replicas required if one variant served alone, shape (V, S).
+        usd_per_hour: Price of one replica by variant.
+        current: Replicas now by variant.
+        incumbent_share: In (0, 1].
+    """
+    cost = required.mean(axis=1) * np.asarray(usd_per_hour)
+    if sum(current) > 0:
+        cost[int(np.argmax(current))] *= incumbent_share
+    return tuple(int(v) for v in np.argsort(cost, kind="stable"))

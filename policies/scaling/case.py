@@ -1,0 +1,154 @@
+"""The case of one workload: everything that a rule may look at, gathered once, before anything is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foresail.domain.forecast import Forecast
+from foresail.domain.memory import WorkloadMemory
+from foresail.domain.snapshot import (
+    FIELD_MANAGER,
+    Demand,
+    Replicas,
+    Rival,
+    Unknown,
+    VariantObservation,
+    WorkloadObservation,
+)
+from foresail.domain.workload import Override, Variant, Workload
+from foresail.policies.scaling.capacity import Work
+from foresail.policies.scaling.required import Needs
+
+STUCK_SECONDS = 600.0  # Deployments call a roll-out that makes no progress for ten minutes failed
+
+Counts = tuple[int, ...]  # replicas by variant, in the order of Case.seats
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One variant whose target was found.
+
+    Args:
+        variant: As in the spec.
+        observation: As observed.
+        replicas: Its counts.
+        usd_per_hour: Price of one replica.
+        work: What a token costs one replica before the belief corrects it; None when its capacity is unknown.
+        most: Replicas for which the pool has room, None when nothing caps them.
+        stuck: Replicas that have been pending or starting for longer than they may.
+    """
+
+    variant: Variant
+    observation: VariantObservation
+    replicas: Replicas
+    usd_per_hour: float
+    work: Work | None
+    most: int | None
+    stuck: int = 0
+
+    @property
+    def current(self) -> int:
+        """What the target asks for."""
+        return self.replicas.current
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.variant.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One workload in one cycle.
+
+    Args:
+        now: Instant, seconds since the epoch.
+        cycle_seconds: Time until the next decision.
+        leader_since: Since when this process may write.
+        observation: As observed.
+        memory: What is remembered, this cycle's signals included.
+        forecast: Of its demand.
+        seats: Variants whose target was found.
+        order: Indexes of `seats`, the cheapest per work first.
+        roles: The same of those whose capacity is known, by role: each role carries its own part of every request.
+        needs: Replicas required, or why they are unknown.
+        lead_time_seconds: From a decision to a ready replica.
+        inventory_known: Whether the GPUs of all accelerators in play were counted.
+    """
+
+    now: float
+    cycle_seconds: float
+    leader_since: float
+    observation: WorkloadObservation
+    memory: WorkloadMemory
+    forecast: Forecast | Unknown
+    seats: tuple[Seat, ...]
+    order: tuple[int, ...]
+    roles: tuple[tuple[int, ...], ...]
+    needs: Needs | Unknown
+    lead_time_seconds: float
+    inventory_known: bool = True
+
+    @property
+    def workload(self) -> Workload:
+        """Its spec."""
+        return self.observation.workload
+
+    @property
+    def current(self) -> Counts:
+        """What the targets ask for."""
+        return tuple(seat.replicas.current for seat in self.seats)
+
+    @property
+    def least(self) -> Counts:
+        """The spec's minima."""
+        return tuple(seat.variant.min_replicas for seat in self.seats)
+
+    @property
+    def most(self) -> Counts:
+        """The spec's maxima."""
+        return tuple(seat.variant.max_replicas for seat in self.seats)
+
+    @property
+    def demand_known(self) -> bool:
+        """Whether the demand of now is a value, zero included."""
+        return isinstance(self.observation.demand, Demand)
+
+    @property
+    def override(self) -> Override | None:
+        """A person's count that still holds."""
+        override = self.workload.override
+        return override if override is not None and self.now < override.until else None
+
+    @property
+    def stabilization_seconds(self) -> float:
+        """How long nothing is taken away after the picture was broken."""
+        return float(self.workload.behavior.scale_down.stabilization_window_seconds)
+
+
+def edit_key(variant: str, rival: Rival) -> str:
+    """Identity of a foreign write, under which memory keeps when it was first seen."""
+    return f"{variant}: {rival.name}: {rival.message}"
+
+
+def last_edit(case: Case) -> float | None:
+    """When somebody else last wrote replicas, None when nobody did."""
+    times = [
+        case.memory.edits_seen.get(edit_key(seat.name, rival), case.now) if rival.time is None else rival.time
+        for seat in case.seats
+        for rival in seat.observation.rivals
+        if rival.kind == FIELD_MANAGER
+    ]
+    return max(times, default=None)
+
+
+def active_rival(case: Case) -> Rival | None:
+    """The rival for which we stand down: a controller, or a hand within a stabilization window."""
+    rivals = [rival for seat in case.seats for rival in seat.observation.rivals]
+    controllers = [rival for rival in rivals if rival.kind != FIELD_MANAGER]
+    if controllers:
+        return controllers[0]
+    edited = last_edit(case)
+    if edited is None or case.now - edited >= case.stabilization_seconds:
+        return None
+    return next(rival for rival in rivals if rival.kind == FIELD_MANAGER)

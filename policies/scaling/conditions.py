@@ -1,0 +1,129 @@
+"""Conditions of one workload: each says in a sentence how it stands and, where something is wrong, how to mend it."""
+
+from __future__ import annotations
+
+from foresail.domain.decision import Condition
+from foresail.domain.forecast import Forecast
+from foresail.domain.reason import Reason
+from foresail.domain.snapshot import FIELD_MANAGER, Unknown
+from foresail.domain.workload import Mode
+from foresail.policies.scaling import words
+from foresail.policies.scaling.case import Case, active_rival
+from foresail.policies.scaling.commands import rival_sentence
+from foresail.policies.scaling.proposal import Proposal
+from foresail.policies.scaling.restraints import stuck_sentence
+
+
+def judge_conditions(case: Case, proposal: Proposal) -> tuple[Condition, ...]:
+    """All seven conditions, the summary first."""
+    others = (
+        metrics_available(case),
+        target_resolved(case),
+        capacity_available(case, proposal),
+        forecast_calibrated(case),
+        conflict(case),
+        overridden(case),
+    )
+    return (ready(case, others), *others)
+
+
+def ready(case: Case, others: tuple[Condition, ...]) -> Condition:
+    """Whether the numbers rest on everything they should rest on."""
+    needed = {"MetricsAvailable": "True", "TargetResolved": "True", "Conflict": "False"}
+    wrong = next((c for c in others if c.type in needed and c.status != needed[c.type]), None)
+    if case.workload.mode is Mode.OFF:
+        return _condition("Ready", "False", Reason.MODE_OFF, "Mode is Off")
+    if wrong is not None:
+        return Condition("Ready", "False", wrong.reason, wrong.message)
+    if isinstance(case.needs, Unknown):
+        return _condition("Ready", "False", Reason.CAPACITY_UNKNOWN, case.needs.message)
+    if case.workload.mode is Mode.ADVISORY:
+        return _condition("Ready", "True", Reason.ADVISING, "Decisions are shown and not carried out")
+    return _condition("Ready", "True", Reason.DECIDING, "Decisions are carried out")
+
+
+def metrics_available(case: Case) -> Condition:
+    """Whether demand is known, zero included."""
+    demand = case.observation.demand
+    if not isinstance(demand, Unknown):
+        return _condition("MetricsAvailable", "True", Reason.METRICS_FRESH, "Demand is known")
+    # Without a replica there is nothing to measure, which is no fault.
+    status = "Unknown" if case.seats and sum(case.current) == 0 else "False"
+    return _condition("MetricsAvailable", status, demand.reason, f"Demand is unknown: {demand.message}")
+
+
+def target_resolved(case: Case) -> Condition:
+    """Whether every variant's target was found."""
+    problem = next((v.problem for v in case.observation.variants if v.replicas is None and v.problem), None)
+    if problem is not None:
+        return _condition("TargetResolved", "False", problem.reason, problem.message)
+    if len(case.seats) < len(case.workload.variants):
+        missing = {v.name for v in case.workload.variants} - {seat.name for seat in case.seats}
+        return _condition(
+            "TargetResolved", "False", Reason.TARGET_NOT_FOUND, f"No target of {', '.join(sorted(missing))} was found"
+        )
+    return _condition("TargetResolved", "True", Reason.TARGET_FOUND, "Every target was found")
+
+
+def capacity_available(case: Case, proposal: Proposal) -> Condition:
+    """Whether the cluster has what is wanted."""
+    stuck = next((seat for seat in case.seats if seat.stuck), None)
+    if stuck is not None:
+        return _condition("CapacityAvailable", "False", Reason.REPLICAS_STUCK, _capital(stuck_sentence(stuck)))
+    if proposal.shortfall:
+        lacking = f"{words.amount(proposal.unserved_replicas)} replicas' worth of demand is expected to go unserved"
+        return _condition(
+            "CapacityAvailable", "False", Reason.POOL_EXHAUSTED, f"{_capital(proposal.shortfall)}: {lacking}"
+        )
+    if not case.inventory_known:
+        return _condition(
+            "CapacityAvailable",
+            "Unknown",
+            Reason.INVENTORY_UNKNOWN,
+            "Free GPUs were not counted and cap nothing; name an accelerator for every variant and let the operator "
+            "read nodes and pods",
+        )
+    return _condition("CapacityAvailable", "True", Reason.CAPACITY_SUFFICIENT, "The pools have room for what is wanted")
+
+
+def forecast_calibrated(case: Case) -> Condition:
+    """Whether the forecasts cover what comes as often as they promise."""
+    kind, forecast = "ForecastCalibrated", case.forecast
+    if not isinstance(forecast, Forecast):
+        return _condition(kind, "Unknown", Reason.FORECAST_UNKNOWN, f"There is no forecast: {forecast.message}")
+    if forecast.calibrated is None:
+        why = "Too few forecasts have met what came to tell"
+        return _condition(kind, "Unknown", Reason.CALIBRATION_PENDING, why)
+    if forecast.calibrated:
+        return _condition(kind, "True", Reason.CALIBRATED, f"The {forecast.source} forecast covers what comes")
+    why = f"The {forecast.source} forecast covers less than it promises: {forecast.reason}"
+    return _condition(kind, "False", Reason.MISCALIBRATED, why)
+
+
+def conflict(case: Case) -> Condition:
+    """Whether somebody else sets the same replicas."""
+    rival = active_rival(case)
+    if rival is None:
+        return _condition("Conflict", "False", Reason.NO_CONFLICT, "Nobody else sets these replicas")
+    reason = Reason.EDITED_BY_HAND if rival.kind == FIELD_MANAGER else Reason.CONFLICTING_CONTROLLER
+    return _condition("Conflict", "True", reason, rival_sentence(case))
+
+
+def overridden(case: Case) -> Condition:
+    """Whether a person's number holds."""
+    if case.override is not None:
+        why = f" ({words.clause(case.override.reason)})" if case.override.reason else ""
+        message = f"Override sets {words.replicas(case.override.replicas)}{why}"
+        return _condition("Overridden", "True", Reason.OVERRIDE, message)
+    if case.workload.override is not None:
+        message = "The override has expired; remove spec.override"
+        return _condition("Overridden", "False", Reason.OVERRIDE_EXPIRED, message)
+    return _condition("Overridden", "False", Reason.NO_OVERRIDE, "No override is set")
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> Condition:
+    return Condition(kind, status, str(reason), f"{words.clause(message)}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,161 @@
+"""Gathering a case: joining spec, observation, memory, forecast and inventory of one workload."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from foresail.domain.accelerator import Accelerator
+from foresail.domain.forecast import Forecast
+from foresail.domain.memory import CapacityBelief, WorkloadMemory
+from foresail.domain.reason import Reason
+from foresail.domain.snapshot import Demand, FleetSnapshot, Replicas, Unknown, WorkloadObservation
+from foresail.domain.workload import Role
+from foresail.policies.allocation.greedy import Stock
+from foresail.policies.scaling import words
+from foresail.policies.scaling.bayes import cheapest_first
+from foresail.policies.scaling.capacity import LEARNED, Work
+from foresail.policies.scaling.case import STUCK_SECONDS, Case, Seat
+from foresail.policies.scaling.feedback import factor_of
+from foresail.policies.scaling.lead_time import lead_time_seconds
+from foresail.policies.scaling.learning import is_usable, start_belief, work_of
+from foresail.policies.scaling.prices import Prices
+from foresail.policies.scaling.recall import recall
+from foresail.policies.scaling.required import Needs, check_forecast, needs_of_demand, needs_of_forecast
+
+# Stands for a variant without replicas whose capacity is unknown: it never carries anything.
+_PLACEHOLDER = Work(1.0, 1.0, LEARNED)
+
+
+def gather(
+    snapshot: FleetSnapshot,
+    observation: WorkloadObservation,
+    forecast: Forecast | Unknown,
+    memory: WorkloadMemory | None,
+    *,
+    stock: Stock,
+    prices: Prices,
+) -> Case:
+    """Gather everything that the rules may look at."""
+    observation = _with_finite_demand(observation)
+    remembered = recall(observation, memory, now=snapshot.now, accelerators=snapshot.accelerators)
+    lead = lead_time_seconds(observation, remembered)
+    seats = _seats(observation, remembered, snapshot.accelerators, stock, prices, lead)
+    forecast = check_forecast(forecast, snapshot.now)
+    needs = _needs(observation, forecast, seats, remembered, snapshot, lead)
+    current = [seat.current for seat in seats]
+    order = tuple(range(len(seats)))
+    if isinstance(needs, Needs) and len(seats) > 1:
+        order = cheapest_first(needs.ahead, [seat.usd_per_hour for seat in seats], current)
+    return Case(
+        now=snapshot.now,
+        cycle_seconds=snapshot.cycle_seconds,
+        leader_since=snapshot.leader_since,
+        observation=observation,
+        memory=remembered,
+        forecast=forecast,
+        seats=seats,
+        order=order,
+        roles=_roles(seats, order),
+        needs=needs,
+        lead_time_seconds=lead,
+        inventory_known=all(seat.most is not None for seat in seats),
+    )
+
+
+def _with_finite_demand(observation: WorkloadObservation) -> WorkloadObservation:
+    demand = observation.demand
+    if isinstance(demand, Unknown):
+        return observation
+    values = (demand.requests_per_second, demand.input_tokens_per_second, demand.output_tokens_per_second)
+    if all(math.isfinite(value) and value >= 0 for value in values):
+        return observation
+    problem = Unknown(Reason.METRICS_UNKNOWN, "it is not a finite number; look at the engine's counters")
+    return replace(observation, demand=problem)
+
+
+def _seats(
+    observation: WorkloadObservation,
+    memory: WorkloadMemory,
+    accelerators: Mapping[str, Accelerator],
+    stock: Stock,
+    prices: Prices,
+    lead: float,
+) -> tuple[Seat, ...]:
+    observed = {variant.name: variant for variant in observation.variants}
+    seats = []
+    for variant in observation.workload.variants:
+        accelerator = accelerators.get(variant.accelerator) if variant.accelerator else None
+        price = prices.of_replica(variant, accelerator)
+        found = observed.get(variant.name)
+        if found is not None and found.replicas is not None:
+            room = stock.room(variant, found.replicas.current)
+            work = _usable_work(memory.capacity.get(variant.name))
+            stuck = stuck_replicas(found.replicas, lead)
+            seats.append(Seat(variant, found, found.replicas, price, work, room, stuck))
+    return tuple(seats)
+
+
+def _usable_work(belief: CapacityBelief | None) -> Work | None:
+    return work_of(belief) if belief is not None and is_usable(belief) else None
+
+
+def stuck_replicas(replicas: Replicas, lead: float) -> int:
+    """Replicas that have been pending, or starting beyond the lead time, for longer than STUCK_SECONDS."""
+    pending = replicas.pending if replicas.oldest_pending_seconds > STUCK_SECONDS else 0
+    starting = replicas.starting if replicas.oldest_starting_seconds > STUCK_SECONDS + lead else 0
+    return min(pending + starting, replicas.current)
+
+
+def _roles(seats: Sequence[Seat], order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    by_role = (tuple(v for v in order if seats[v].variant.role is role and seats[v].work is not None) for role in Role)
+    return tuple(indexes for indexes in by_role if indexes)
+
+
+def _needs(
+    observation: WorkloadObservation,
+    forecast: Forecast | Unknown,
+    seats: Sequence[Seat],
+    memory: WorkloadMemory,
+    snapshot: FleetSnapshot,
+    lead: float,
+) -> Needs | Unknown:
+    problem = _capacity_problem(observation, seats)
+    if problem is not None:
+        return problem
+    beliefs = [_belief(memory.capacity.get(seat.name), seat) for seat in seats]
+    factor = factor_of(memory.log_feedback)
+    demand = observation.demand if isinstance(observation.demand, Demand) else None
+    if isinstance(forecast, Forecast):
+        needs = needs_of_forecast(
+            forecast,
+            beliefs,
+            demand,
+            now=snapshot.now,
+            lead_time_seconds=lead,
+            cycle_seconds=snapshot.cycle_seconds,
+            factor=factor,
+        )
+        return replace(needs, may_lower=demand is not None)
+    return forecast if demand is None else needs_of_demand(beliefs, demand, factor=factor)
+
+
+def _belief(belief: CapacityBelief | None, seat: Seat) -> CapacityBelief:
+    return belief if belief is not None and seat.work is not None else start_belief(_PLACEHOLDER)
+
+
+def _capacity_problem(observation: WorkloadObservation, seats: Sequence[Seat]) -> Unknown | None:
+    """Why required replicas cannot be told: a variant with replicas, or all of them, has an unknown capacity."""
+    unknown = [seat for seat in seats if seat.work is None]
+    if not seats or (len(unknown) < len(seats) and all(seat.current == 0 for seat in unknown)):
+        return None if seats else Unknown(Reason.TARGET_NOT_FOUND, "no target was found")
+    seat = next((seat for seat in unknown if seat.current > 0), unknown[0])
+    model = observation.workload.model or observation.model or "its model"
+    profile = f"AcceleratorProfile {seat.variant.accelerator}" if seat.variant.accelerator else "an AcceleratorProfile"
+    message = (
+        f"What one replica of {seat.name} sustains is unknown: write the capacity of {model} with "
+        f"{words.gpus(seat.variant.gpus_per_replica)} into {profile}, or wait until its replicas are busy enough to "
+        "show it"
+    )
+    return Unknown(Reason.CAPACITY_UNKNOWN, message)

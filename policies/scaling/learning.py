@@ -1,0 +1,122 @@
+"""Learning what a replica sustains from what replicas are seen to serve.
+
+The belief is normal in log κ, where a replica sustains κ times what its prior says. Each cycle y = log(work served per
+ready replica) is one observation of log κ:
+
+    pressure ≥ 1          the replica is full: y reveals κ
+    0.5 ≤ pressure < 1    y - log(pressure) estimates it, the less surely the emptier
+    0.2 ≤ pressure < 0.5  y - log(pressure) bounds κ from below: an engine that is nearly idle looks fuller than it is
+    else, or unknown      y bounds κ from below
+
+A bound that the belief already meets is no news; one that it does not is taken as an observation. Observations of
+successive cycles resemble each other, so each counts little and certainty has a limit: an engine that is replaced is
+relearned within ten minutes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from foresail.domain.memory import CapacityBelief
+from foresail.domain.snapshot import VariantObservation
+from foresail.domain.timeseries import FloatArray
+from foresail.policies.scaling.capacity import LEARNED, Work
+
+PROFILE_DEVIATION = 0.1  # a profile is right within 10 %, most likely
+OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
+SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
+UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
+REVEALING_PRESSURE = 0.5
+TELLING_PRESSURE = 0.2
+
+
+class Evidence(NamedTuple):
+    """An observation of log κ; `bound`: κ is at least this. `tells`: pressure was known and told something."""
+
+    log_scale: float
+    variance: float
+    bound: bool
+    tells: bool
+
+
+def start_belief(work: Work) -> CapacityBelief:
+    """The belief before anything was seen."""
+    deviation = UNLEARNED_DEVIATION if work.source == LEARNED else PROFILE_DEVIATION
+    return CapacityBelief(
+        log_mean=0.0,
+        log_variance=deviation**2,
+        seconds_per_input_token=work.seconds_per_input_token,
+        seconds_per_output_token=work.seconds_per_output_token,
+        source=work.source,
+    )
+
+
+def work_of(belief: CapacityBelief) -> Work:
+    """The prior that a belief is relative to."""
+    return Work(belief.seconds_per_input_token, belief.seconds_per_output_token, belief.source)
+
+
+def is_usable(belief: CapacityBelief) -> bool:
+    """Whether a number of replicas may rest on it: there is a profile, or pressure has told something."""
+    return belief.source != LEARNED or belief.observations > 0
+
+
+def learn(belief: CapacityBelief, observation: VariantObservation) -> CapacityBelief:
+    """The belief after one more observation; unchanged when nothing was served or the replicas are in transition."""
+    evidence = evidence_of(work_of(belief), observation)
+    if evidence is None:
+        return belief
+    count = belief.observations + int(evidence.tells)
+    if evidence.bound and belief.log_mean >= evidence.log_scale and is_usable(belief):
+        return belief
+    if belief.observations == 0 and belief.source == LEARNED:
+        return replace(belief, log_mean=evidence.log_scale, log_variance=evidence.variance, observations=count)
+    precision = 1.0 / belief.log_variance + 1.0 / evidence.variance
+    mean = (belief.log_mean / belief.log_variance + evidence.log_scale / evidence.variance) / precision
+    variance = max(1.0 / precision, SMALLEST_DEVIATION**2)
+    return replace(belief, log_mean=mean, log_variance=variance, observations=count)
+
+
+def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
+    """What this cycle says of log κ, None when nothing."""
+    replicas, served = observation.replicas, observation.served
+    # Starting and draining replicas serve a share that is not counted among the ready.
+    if replicas is None or served is None or replicas.ready == 0 or replicas.starting or replicas.draining:
+        return None
+    busy = work.of(served)
+    if not math.isfinite(busy) or busy <= 0:
+        return None
+    log_served = math.log(busy / replicas.ready)
+    pressure = observation.pressure
+    if pressure is None or not math.isfinite(pressure) or pressure < TELLING_PRESSURE:
+        return Evidence(log_served, OBSERVATION_DEVIATION**2, bound=True, tells=False)
+    log_pressure = math.log(pressure)
+    variance = OBSERVATION_DEVIATION**2 + log_pressure**2
+    # Beyond the limit a replica serves hardly more than at it, so what it serves is taken as it is.
+    return Evidence(log_served - min(log_pressure, 0.0), variance, bound=pressure < REVEALING_PRESSURE, tells=True)
+
+
+def scale_samples(belief: CapacityBelief, samples: int, *, stream: int = 0) -> FloatArray:
+    """Posterior samples of 1/κ, shape (samples,): quantiles in an order that does not follow the paths'.
+
+    Args:
+        belief: Normal in log κ.
+        samples: As many as there are paths.
+        stream: Another order for another variant.
+    """
+    spread = math.sqrt(belief.log_variance)
+    return np.asarray(np.exp(-belief.log_mean - spread * _shuffled_normal(samples, stream)), dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _shuffled_normal(samples: int, stream: int) -> FloatArray:
+    quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / samples) for i in range(samples)])
+    shuffled = np.random.default_rng([samples, stream]).permutation(quantiles)
+    shuffled.flags.writeable = False
+    return shuffled

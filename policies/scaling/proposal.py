@@ -1,0 +1,192 @@
+"""The proposal: the counts of least expected loss before any guard, or the current ones when nothing can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from foresail.domain.decision import Step
+from foresail.domain.reason import Reason
+from foresail.domain.snapshot import Demand, Unknown
+from foresail.domain.timeseries import FloatArray
+from foresail.domain.workload import Mode
+from foresail.policies.scaling import words
+from foresail.policies.scaling.bayes import Choice, Limits, Rates, choose
+from foresail.policies.scaling.case import Case, Counts
+from foresail.policies.scaling.prices import Prices, critical_ratio
+from foresail.policies.scaling.required import Needs
+from foresail.policies.scaling.restraints import stuck_sentence
+from foresail.policies.scaling.verdict import Verdict, step_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """What the guards start from.
+
+    Args:
+        counts: By variant.
+        steps: How they came about, at least one.
+        wanted: Counts by variant if GPUs were without end, None when nothing can be said.
+        loss_usd_per_hour: Expected loss by total count of the first role's variants.
+        shortfall: Why not all that is wanted can be had, empty when it can.
+        unserved_replicas: Expected demand that the counts leave unserved, in replicas of the cheapest variant.
+    """
+
+    counts: Counts
+    steps: tuple[Step, ...]
+    wanted: Counts | None = None
+    loss_usd_per_hour: dict[int, float] | None = None
+    shortfall: str = ""
+    unserved_replicas: float = 0.0
+
+
+def propose(case: Case, prices: Prices) -> Proposal:
+    """Propose counts by variant."""
+    problem = _problem(case)
+    if problem is not None or isinstance(case.needs, Unknown):
+        reason, sentence = problem or (Reason.CAPACITY_UNKNOWN, "")
+        total = sum(case.current)
+        return Proposal(case.current, (Step("propose", total, total, reason, sentence),))
+    choices = _choose_by_role(case, case.needs, prices, capped=False)
+    wanted = _counts_of(case, choices)
+    reason, sentence = _explain(case, case.needs, choices)
+    first = Step("propose", sum(case.current), sum(wanted), reason, sentence)
+    proposal = Proposal(wanted, (first,), wanted, choices[0][1].loss_usd_per_hour)
+    return _within_reach(case, case.needs, prices, proposal)
+
+
+def _problem(case: Case) -> tuple[Reason, str] | None:
+    """Why nothing can be proposed; None when something can."""
+    demand = case.observation.demand
+    if case.workload.mode is Mode.OFF:
+        return Reason.MODE_OFF, "Mode is Off; set mode to Advisory or Auto to have it scaled."
+    if not case.seats:
+        problem = next((v.problem for v in case.observation.variants if v.problem is not None), None)
+        why = words.clause(problem.message) if problem else "none of its targets exists"
+        return Reason.TARGET_NOT_FOUND, f"No target was found: {why}."
+    # Without a replica nothing measures demand: there the forecast may wake the workload, and only wake it.
+    asleep = sum(case.current) == 0 and isinstance(case.needs, Needs)
+    if isinstance(demand, Unknown) and not asleep:
+        return Reason.METRICS_UNKNOWN, f"Demand is unknown: {words.clause(demand.message)}."
+    if isinstance(case.needs, Unknown):
+        return Reason.CAPACITY_UNKNOWN, f"{words.clause(case.needs.message)}."
+    return None
+
+
+def _choose_by_role(case: Case, needs: Needs, prices: Prices, *, capped: bool) -> list[tuple[list[int], Choice]]:
+    chosen = []
+    for seats in map(list, case.roles):
+        rates = Rates(
+            tuple(case.seats[v].usd_per_hour for v in seats),
+            critical_ratio(case.workload.slo),
+            prices.of_switching(case.lead_time_seconds),
+        )
+        choice = choose(
+            needs.ahead[seats],
+            rates,
+            current=[case.current[v] for v in seats],
+            limits=_limits(case, needs.ahead, seats, capped=capped),
+            order=range(len(seats)),
+        )
+        chosen.append((seats, choice))
+    return chosen
+
+
+def _limits(case: Case, required: FloatArray, seats: Sequence[int], *, capped: bool) -> Limits:
+    """Bounds of the ladder.
+
+    The last variant may exceed its maximum, as far as any path requires, so that the bounds' guard can say so. A single
+    variant starts at zero for the same reason; several start at their minima, which carry work whatever is chosen.
+    """
+    least = [case.least[v] if len(seats) > 1 else 0 for v in seats]
+    most = [case.most[v] for v in seats]
+    beyond = int(min(np.ceil(required[seats[-1]].max(initial=0.0)) + 1, 2 * most[-1] + 10))
+    most[-1] = max(most[-1], beyond)
+    if capped:
+        caps = [_reach(case, v) for v in seats]
+        most = [n if cap is None else min(n, cap) for n, cap in zip(most, caps, strict=True)]
+    return Limits(tuple(least), tuple(max(n, floor) for n, floor in zip(most, least, strict=True)))
+
+
+def _reach(case: Case, v: int) -> int | None:
+    """Replicas of a seat that can be had: its stuck ones cannot, nor more than its pool has room for."""
+    seat = case.seats[v]
+    return seat.current - seat.stuck if seat.stuck else seat.most
+
+
+def _counts_of(case: Case, choices: Sequence[tuple[list[int], Choice]]) -> Counts:
+    counts = list(case.current)
+    for seats, choice in choices:
+        for v, count in zip(seats, choice.counts, strict=True):
+            counts[v] = count
+    return tuple(counts)
+
+
+def _within_reach(case: Case, needs: Needs, prices: Prices, proposal: Proposal) -> Proposal:
+    """Let other variants take what a pool has no room for, or what cannot start."""
+    reaches = [_reach(case, v) for v in range(len(case.seats))]
+    if all(reach is None or count <= reach for reach, count in zip(reaches, proposal.counts, strict=True)):
+        return proposal
+    choices = _choose_by_role(case, needs, prices, capped=True)
+    counts = list(_counts_of(case, choices))
+    for v, seat in enumerate(case.seats):
+        if seat.stuck:
+            # They carry nothing, and yet they stay: they are still wanted and may start after all.
+            counts[v] = max(counts[v], min(seat.current, proposal.counts[v]))
+    verdict = Verdict(tuple(counts), *_reach_sentence(case, proposal.counts))
+    steps = proposal.steps
+    if verdict.counts != proposal.counts:
+        steps = (*steps, step_of("keep_within_reach", case, proposal.counts, verdict))
+    short = any(choice.exhausted for _, choice in choices) and sum(verdict.counts) < sum(proposal.counts)
+    return replace(
+        proposal,
+        counts=verdict.counts,
+        steps=steps,
+        shortfall=verdict.because if short else "",
+        unserved_replicas=sum(choice.unserved_replicas for _, choice in choices),
+    )
+
+
+def _reach_sentence(case: Case, wanted: Counts) -> tuple[Reason, str]:
+    for v, seat in enumerate(case.seats):
+        reach = _reach(case, v)
+        if reach is None or wanted[v] <= reach:
+            continue
+        if seat.stuck:
+            return Reason.REPLICAS_STUCK, stuck_sentence(seat)
+        room = max(reach - seat.current, 0)
+        return Reason.POOL_EXHAUSTED, f"pool {seat.variant.accelerator} has free GPUs for {words.replicas(room)}"
+    return Reason.POOL_EXHAUSTED, "the pools have no more free GPUs"
+
+
+def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice]]) -> tuple[Reason, str]:
+    lead, demand = f"{case.lead_time_seconds:.0f} s", case.observation.demand
+    if isinstance(case.forecast, Unknown) and isinstance(demand, Demand):
+        now = f"{words.amount(demand.requests_per_second)} rps"
+        why = words.clause(case.forecast.message)
+        return (
+            Reason.DEMAND_NOW,
+            f"Without a forecast ({why}) the demand of now, {now}, counts; {_cheapest(choices)}.",
+        )
+    peak = float(needs.peak_rps.max(initial=0.0))
+    if peak <= 0 and isinstance(demand, Demand) and demand.requests_per_second <= 0:
+        return Reason.NO_TRAFFIC, f"No request arrives and none is expected in {lead}; {_cheapest(choices)}."
+    median, high = quantiles(needs.peak_rps)
+    expected = f"{words.amount(median)} rps (95 %: {words.amount(high)})"
+    return Reason.FORECAST_DEMAND, f"In {lead} demand is expected at {expected}; {_cheapest(choices)}."
+
+
+def _cheapest(choices: Sequence[tuple[list[int], Choice]]) -> str:
+    total = sum(choice.total for _, choice in choices)
+    loss = sum(choice.loss_usd_per_hour[choice.total] for _, choice in choices)
+    return f"{words.replicas(total)} cost{'s' if total <= 1 else ''} least ({words.amount(loss)} USD/h)"
+
+
+def quantiles(samples: FloatArray) -> tuple[float, float]:
+    """Median, and 95 % quantile by rank, of samples of shape (S,)."""
+    ordered = np.sort(samples)
+    last = len(ordered) - 1
+    median = (ordered[last // 2] + ordered[(last + 1) // 2]) / 2
+    return float(median), float(ordered[int(np.ceil(0.95 * last))])
