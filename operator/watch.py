@@ -138,7 +138,7 @@ class Watch:
             kubeconfig=self._kubeconfig,
             namespace=self._namespace,
             timeouts=self._timeouts,
-            receive=lambda event_type, body: _post(loop, self._receive, event_type, body),
+            receive=lambda event_type, body: _post(loop, self.receive, event_type, body),
             touch=self._touch,
         )
         streams.start()
@@ -148,7 +148,8 @@ class Watch:
         # Called in the streams' thread; storing one item in a dict is atomic.
         self._touched[path] = self._clock.steady()
 
-    def _receive(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+    def receive(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """Take in one event, in the loop of the store."""
         self._ledger.note(event_type, body)
         self._store.apply(event_type, body)
 
@@ -197,7 +198,7 @@ class Watch:
             token = page["metadata"].get("continue")
             params = params | {"continue": token} if token else None
         for event_type, body in self._ledger.difference(kind, before, listed):
-            self._receive(event_type, body)
+            self.receive(event_type, body)
 
 
 def _post(loop: asyncio.AbstractEventLoop, receive: Any, event_type: str | None, body: Mapping[str, Any]) -> None:
