@@ -42,7 +42,7 @@ from foresail.operator.health import Health
 from foresail.operator.lease import Lease
 from foresail.operator.lookahead import make_forecast_stage
 from foresail.operator.loop import Loop, Stages
-from foresail.operator.observe.prometheus import PrometheusClient
+from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
 from foresail.operator.observe.snapshot import Observer
 from foresail.operator.settings import Settings
 from foresail.operator.store import Store
@@ -76,20 +76,24 @@ async def run(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(KubeClient(settings.kubeconfig))
-        prometheus = await stack.enter_async_context(PrometheusClient(settings))
-        house = build(settings, kube, prometheus, SystemClock())
+        clock = SystemClock()
+        metrics = OperatorMetrics(clock)
+        asking = PrometheusClient.from_settings(settings, partial(_note_query, metrics))
+        prometheus = await stack.enter_async_context(asking)
+        house = build(settings, kube, prometheus, metrics, clock)
         host, port = listener.getsockname()[:2]
         logger.info("cluster=%s prometheus=%s listening=%s:%s", kube.server, settings.prometheus_url, host, port)
         return await _live(house, listener, stop)
 
 
-def build(settings: Settings, kube: KubeClient, prometheus: PrometheusClient, clock: Clock) -> House:
+def build(
+    settings: Settings, kube: KubeClient, prometheus: PrometheusClient, metrics: OperatorMetrics, clock: Clock
+) -> House:
     """Make and join the parts."""
-    store = Store()
+    store = Store(clock)
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4()}"
     lease = Lease(kube, clock, namespace=settings.lease_namespace, identity=identity)
     watch = Watch(kube, store, clock, kubeconfig=settings.kubeconfig, namespace=settings.namespace)
-    metrics = OperatorMetrics(clock)
     writer = FencedWriter(kube, lease, on_write=metrics.writes.inc)
     outbox = Outbox(TokenBucket(clock))
     announcer = Announcer(StatusWriter(writer, outbox), EventRecorder(writer, outbox), metrics.fleet)
@@ -122,6 +126,14 @@ def _decide(
     memory: Memory,
 ) -> CycleResult:
     return run_cycle(snapshot, forecasts, memory, prices)
+
+
+def _note_query(metrics: OperatorMetrics, report: QueryReport) -> None:
+    metrics.query_seconds.labels(report.name).observe(report.seconds)
+    if report.series is None:
+        metrics.query_errors.labels(report.name, report.reason).inc()
+    elif report.series == 0:
+        metrics.query_empty.labels(report.name).inc()
 
 
 async def _live(house: House, listener: socket.socket, stop: asyncio.Event) -> int:

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prometheus", metavar="URL", help="where the engines' metrics are")
     parser.add_argument("--namespace", metavar="NS", help="serve one namespace only")
     parser.add_argument("--lease-namespace", metavar="NS", help="where the leader's Lease is")
-    parser.add_argument("--cycle-seconds", metavar="S", help="seconds between decisions (default 15)")
+    parser.add_argument("--cycle-seconds", metavar="S", type=float, help="seconds between decisions (default 15)")
     parser.add_argument("--listen", metavar="HOST:PORT", help="health, metrics and API (default 127.0.0.1:8080)")
     parser.add_argument("--config", metavar="FILE", help="YAML with any of these settings and more")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="text is for people (default)")
@@ -24,9 +24,12 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 - lazy: --help is quick
 
     from foresail.cli.logs import set_up_logging  # noqa: PLC0415
-    from foresail.operator.main import run as run_operator  # noqa: PLC0415
     from foresail.operator.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(arguments)
-    set_up_logging(arguments.log_format)
+    flags = dict(vars(arguments))
+    set_up_logging(flags.pop("log_format"))
+    settings = load_settings(flags)
+
+    from foresail.operator.main import run as run_operator  # noqa: PLC0415 - after the settings: a typo is told quickly
+
     return asyncio.run(run_operator(settings))

@@ -119,7 +119,7 @@ class OperatorMetrics:
             registry=registry,
         )
         self.query_errors = CounterMetric(
-            "foresail_query_errors_total", "Queries without an answer.", ["query"], registry=registry
+            "foresail_query_errors_total", "Queries without an answer.", ["query", "reason"], registry=registry
         )
         self.query_empty = CounterMetric(
             "foresail_query_empty_total", "Queries with an empty answer.", ["query"], registry=registry
