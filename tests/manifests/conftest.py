@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from foresail.sandbox.control_plane import ControlPlane, start_control_plane
 from foresail.sandbox.kubectl import Kubectl
 from foresail.sandbox.processes import Processes
 from tests.conftest import Cluster
+from tests.manifests.helm import Helm
 
 
 class RefusedError(Exception):
@@ -60,7 +61,6 @@ class Empty:
 
     control_plane: ControlPlane
     kubectl: Kubectl
-    helm: Path
 
 
 @pytest.fixture(scope="session")
@@ -68,4 +68,16 @@ def empty(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A second control plane: Helm must meet a cluster without our CRDs, as a new user's is."""
     with Processes(tmp_path_factory.mktemp("empty")) as processes:
         control_plane = start_control_plane(processes, binaries)
-        yield Empty(control_plane, Kubectl(binaries / "kubectl", control_plane.kubeconfig), binaries / "helm")
+        yield Empty(control_plane, Kubectl(binaries / "kubectl", control_plane.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def rendering(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm without a cluster."""
+    return Helm(binaries / "helm", tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def helm(empty: Empty, rendering: Helm) -> Helm:
+    """Helm on the cluster on which nothing is installed."""
+    return replace(rendering, kubeconfig=empty.control_plane.kubeconfig)

@@ -27,7 +27,8 @@
 {{- range .Values.scaleTargets }}
 - apiGroups: [{{ .group | quote }}]
   resources: [{{ .resource }}/scale]
-  verbs: [get, patch]
+  # Deployments and StatefulSets are watched; of every other kind the scale subresource is read in each cycle.
+  verbs: {{ if and (eq .group "apps") (has .resource (list "deployments" "statefulsets")) }}[patch]{{ else }}[get, patch]{{ end }}
 {{- end }}
 {{- end }}
 
