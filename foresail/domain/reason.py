@@ -52,7 +52,6 @@ class Reason(StrEnum):
     NO_OVERRIDE = "NoOverride"
     OVERRIDE_EXPIRED = "OverrideExpired"
     SPEC_INVALID = "SpecInvalid"
-    TARGET_REPLACED = "TargetReplaced"
     NOT_OBSERVED = "NotObserved"
 
     # The operator's own condition Ready.
@@ -60,3 +59,20 @@ class Reason(StrEnum):
     CYCLE_FAILED = "CycleFailed"
     WRITE_REFUSED = "WriteRefused"
     FORECAST_FAILED = "ForecastFailed"
+
+    # Why a signal is unknown.
+    NO_SERIES = "NoSeries"
+    STALE_SERIES = "StaleSeries"
+    NOT_FINITE = "NotFinite"
+    METRICS_WARMING_UP = "MetricsWarmingUp"
+    NO_READY_REPLICAS = "NoReadyReplicas"
+    NO_HISTORY = "NoHistory"
+    PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
+    PROMETHEUS_TIMEOUT = "PrometheusTimeout"
+    PROMETHEUS_THROTTLED = "PrometheusThrottled"
+    PROMETHEUS_REDIRECTS = "PrometheusRedirects"
+    PROMETHEUS_UNAUTHORIZED = "PrometheusUnauthorized"
+    PROMETHEUS_FAILED = "PrometheusFailed"
+    QUERY_REFUSED = "QueryRefused"
+    ANSWER_TOO_LARGE = "AnswerTooLarge"
+    ANSWER_MALFORMED = "AnswerMalformed"

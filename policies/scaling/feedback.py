@@ -53,7 +53,7 @@ def update_feedback(case: Case, decisions: tuple[VariantDecision, ...], *, cappe
     if (error > 0 and (capped or pending)) or (error < 0 and floored):
         return log_feedback
     gain = GAIN_PER_SECOND * case.cycle_seconds * min(SHORT_LEAD_SECONDS / case.lead_time_seconds, 1.0)
-    weight = traffic_weight(demand, case.observation.recent)
+    weight = traffic_weight(demand, case.observation.history or case.observation.recent)
     step = min(max(gain * weight * error, -LARGEST_STEP), LARGEST_STEP)
     return min(max(log_feedback + step, LOWEST_LOG), HIGHEST_LOG)
 
@@ -64,11 +64,11 @@ def attainment_error(attainment: float, wanted: float) -> float:
     return (1.0 - min(max(attainment, 0.0), 1.0)) / allowed - 1.0
 
 
-def traffic_weight(demand: Demand, recent: Window | None) -> float:
-    """Traffic now over its recent mean, at most LARGEST_WEIGHT; 1 when the mean is unknown."""
-    if recent is None:
+def traffic_weight(demand: Demand, past: Window | None) -> float:
+    """Traffic now over its mean of the past, at most LARGEST_WEIGHT; 1 when the mean is unknown."""
+    if past is None:
         return 1.0
-    column = recent.indicators.index(REQUESTS)
-    known = recent.observed[:, column]
-    mean = float(np.mean(recent.values[:, column], where=known)) if known.any() else 0.0
+    column = past.indicators.index(REQUESTS)
+    known = past.observed[:, column]
+    mean = float(np.mean(past.values[:, column], where=known)) if known.any() else 0.0
     return min(demand.requests_per_second / mean, LARGEST_WEIGHT) if mean > 0 else 1.0

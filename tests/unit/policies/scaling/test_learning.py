@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from foresail.domain.memory import CapacityBelief
+from foresail.domain.snapshot import VariantObservation
+from foresail.policies.scaling.capacity import LEARNED, Work
+from foresail.policies.scaling.learning import (
+    SMALLEST_DEVIATION,
+    evidence_of,
+    is_usable,
+    learn,
+    scale_samples,
+    start_belief,
+)
+from tests.builders import make_demand, make_replicas, make_variant_observation
+
+PROFILE = Work(1 / 6 / 1750, 3 / 6 / 1750, "6 rps at 1000/250")
+NOTHING = Work(1 / 3, 1.0, LEARNED)
+
+
+def seen(rps_per_replica: float, pressure: float | None, *, ready: int = 4) -> VariantObservation:
+    return make_variant_observation(replicas=ready, served=make_demand(ready * rps_per_replica), pressure=pressure)
+
+
+def learn_for(belief: CapacityBelief, observation: VariantObservation, cycles: int) -> CapacityBelief:
+    for _ in range(cycles):
+        belief = learn(belief, observation)
+    return belief
+
+
+def sustained(belief: CapacityBelief) -> float:
+    """Requests per second per replica at the ordinary lengths."""
+    work = Work(belief.seconds_per_input_token, belief.seconds_per_output_token, belief.source)
+    return math.exp(belief.log_mean) / work.of(make_demand(1))
+
+
+def test_full_replicas_reveal_a_capacity_that_no_profile_knows() -> None:
+    belief = learn_for(start_belief(NOTHING), seen(8, 1.0), 20)
+    assert is_usable(belief)
+    assert sustained(belief) == pytest.approx(8, rel=0.01)
+
+
+def test_full_replicas_correct_a_wrong_profile_within_ten_minutes() -> None:
+    belief = learn_for(start_belief(PROFILE), seen(4.5, 1.0), 40)
+    assert sustained(belief) == pytest.approx(4.5, rel=0.15)
+    assert sustained(learn_for(belief, seen(4.5, 1.0), 120)) == pytest.approx(4.5, rel=0.02)
+
+
+def test_half_full_replicas_are_scaled_by_their_pressure() -> None:
+    belief = learn_for(start_belief(NOTHING), seen(6, 0.75), 20)
+    assert sustained(belief) == pytest.approx(8, rel=0.01)  # 6 rps at three quarters
+
+
+def test_idle_replicas_never_lower_a_belief() -> None:
+    believed = start_belief(PROFILE)
+    assert learn(believed, seen(0.5, 0.1)) == believed
+    assert learn(believed, seen(0.5, None)) == believed
+    assert learn(believed, seen(1.0, 0.4)) == believed  # a bound of 2.5 rps
+
+
+def test_replicas_that_serve_more_than_believed_while_idle_raise_the_belief() -> None:
+    belief = learn_for(start_belief(PROFILE), seen(9, None), 400)
+    assert sustained(belief) == pytest.approx(9, rel=0.02)
+    assert sustained(belief) <= 9
+
+
+def test_what_idle_replicas_serve_is_no_capacity_to_rest_on() -> None:
+    belief = learn_for(start_belief(NOTHING), seen(2, 0.1), 50)
+    assert not is_usable(belief)
+    assert is_usable(learn(belief, seen(2, 0.25)))
+
+
+def test_certainty_has_a_limit() -> None:
+    belief = learn_for(start_belief(PROFILE), seen(6, 1.0), 1000)
+    assert belief.log_variance == pytest.approx(SMALLEST_DEVIATION**2)
+
+
+def test_a_fuller_replica_tells_more_surely() -> None:
+    variances = [evidence.variance for p in (0.5, 0.7, 0.9, 1.0) if (evidence := evidence_of(PROFILE, seen(6, p)))]
+    assert variances == sorted(variances, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        make_variant_observation(replicas=4, served=None, pressure=1.0),
+        make_variant_observation(replicas=4, served=make_demand(0), pressure=1.0),
+        make_variant_observation(replicas=4, served=make_demand(float("nan")), pressure=1.0),
+        make_variant_observation(replicas=make_replicas(4, ready=0), served=make_demand(9), pressure=1.0),
+        make_variant_observation(replicas=make_replicas(5, ready=4, starting=1), served=make_demand(9), pressure=1.0),
+        make_variant_observation(replicas=make_replicas(4, draining=1), served=make_demand(9), pressure=1.0),
+        make_variant_observation(replicas=None),
+    ],
+)
+def test_nothing_is_learned_from_replicas_in_transition_or_without_traffic(observation: VariantObservation) -> None:
+    assert learn(start_belief(PROFILE), observation) == start_belief(PROFILE)
+
+
+def test_samples_of_the_scale_have_the_beliefs_spread_and_another_order_per_variant() -> None:
+    belief = CapacityBelief(log_mean=math.log(2), log_variance=0.04)
+    one, other = scale_samples(belief, 200), scale_samples(belief, 200, stream=1)
+    assert np.log(one).mean() == pytest.approx(-math.log(2))
+    assert np.log(one).std() == pytest.approx(0.2, rel=0.02)
+    assert sorted(one) == pytest.approx(sorted(other))
+    assert abs(float(np.corrcoef(one, other)[0, 1])) < 0.25
