@@ -81,6 +81,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "prometheus_deadline_seconds": (0.1, 600.0),
     "prometheus_max_bytes": (1024, 2**31),
 }
+MAX_HISTORY_STEPS: Final = 20_000  # half a megabyte for each workload
 WHOLE: Final = frozenset({"listen_port", "prometheus_max_bytes"})
 FILES: Final = frozenset({"kubeconfig", "prometheus_bearer_token_file", "prometheus_ca_file"})
 FIELDS: Final = frozenset(entry.name for entry in fields(Settings))
@@ -97,7 +98,17 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str] = os.e
     values = {} if config is None else _understand(_read_file(str(config)), str(config))
     values |= _understand(given, "foresail operator")
     values.setdefault("lease_namespace", _own_namespace(environ) or values.get("namespace") or "default")
-    return Settings(**values)
+    settings = Settings(**values)
+    steps = settings.history_hours * 3600 / settings.history_step_seconds
+    if steps > MAX_HISTORY_STEPS:
+        raise SettingsError(
+            "foresail operator" if config is None else str(config),
+            "history_step_seconds",
+            f"makes {steps:.0f} steps of {settings.history_hours:g} hours of history",
+            value=settings.history_step_seconds,
+            remedy=f"choose at least {settings.history_hours * 3600 / MAX_HISTORY_STEPS:.0f}",
+        )
+    return settings
 
 
 def _read_file(path: str) -> Mapping[str, Any]:
@@ -146,6 +157,8 @@ def _read_value(name: str, value: Any, source: str) -> Any:
 
 def _read_number(name: str, value: Any, source: str) -> float | int:
     least, most = LIMITS[name]
+    if name in WHOLE and isinstance(value, float) and value.is_integer():
+        value = int(value)  # Helm writes large whole numbers as 1.6777216e+07
     kinds = (int,) if name in WHOLE else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
         kind = "whole number" if name in WHOLE else "number"

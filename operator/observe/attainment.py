@@ -1,0 +1,147 @@
+"""Attainment: the share of the last minutes' requests within the SLO, from the engines' histograms; and pressure.
+
+A histogram tells how many requests stayed under a bound; between two bounds they are taken to lie evenly, and beyond
+the last finite bound none is taken to pass. TTFT and TPOT are told apart, never together, so the share that passes both
+is taken to be their product. Both suffer from the same overload, so the true share is rather larger: the product errs
+on the careful side, between the least possible share (a + b - 1) and the largest (the smaller one).
+
+To keep answers small only the buckets around the limits that the fleet's SLOs name are asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from foresail.domain.snapshot import Known, Signal, Unknown
+from foresail.domain.workload import Slo
+from foresail.operator.observe.answers import Unavailable, Vector
+from foresail.operator.observe.queries import SHARE_SECONDS, Indicator, names_of
+from foresail.operator.observe.telemetry import PodKey, Telemetry
+
+INFINITE: Final = "+Inf"
+LEAST_REQUESTS: Final = 0.5  # an increase is extrapolated, so less than one whole request is none
+GROWS_PER_SECOND: Final = 1.0 / 60.0  # one more in queue a minute
+
+Buckets = Mapping[PodKey, Mapping[float, float]]
+
+
+@dataclass(slots=True)
+class Layout:
+    """The bounds that buckets have in this fleet, as Prometheus writes them, by series name."""
+
+    bounds: Mapping[str, Sequence[tuple[float, str]]] = field(default_factory=dict)
+
+    def learn(self, answer: Vector) -> None:
+        """Take in which bounds there are."""
+        found: dict[str, list[tuple[float, str]]] = {}
+        for labels in answer.labels:
+            text = labels.get("le", "")
+            bound = _number(text)
+            if bound is not None:
+                found.setdefault(labels.get("__name__", ""), []).append((bound, text))
+        self.bounds = {name: sorted(entries) for name, entries in found.items()}
+
+    def around(self, limits: Iterable[float]) -> frozenset[str]:
+        """The bounds next to each limit, on both sides and of every series, and infinity."""
+        chosen = {INFINITE}
+        limits = set(limits)
+        for entries in self.bounds.values():
+            for limit in limits:
+                below = [text for bound, text in entries if bound <= limit]
+                above = [text for bound, text in entries if bound >= limit]
+                chosen.update(below[-1:] + above[:1])
+        return frozenset(chosen)
+
+
+def read_buckets(answer: Vector | Unavailable) -> Buckets:
+    """Counts by pod and bound; what is no number is left out."""
+    buckets: dict[PodKey, dict[float, float]] = {}
+    if isinstance(answer, Unavailable):
+        return buckets
+    for labels, count in zip(answer.labels, answer.values.tolist(), strict=True):
+        bound = _number(labels.get("le", ""))
+        if bound is not None and math.isfinite(count):
+            key = PodKey(labels.get("namespace", ""), labels.get("pod", ""))
+            buckets.setdefault(key, {})[bound] = count
+    return buckets
+
+
+def count_within(buckets: Mapping[float, float], limit: float) -> float:
+    """How many of a histogram's requests stayed within a limit."""
+    below, under = 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        count = max(count, under)  # noqa: PLW2901 - cumulative counts never fall; extrapolation may say so
+        if bound >= limit:
+            if math.isinf(bound):
+                return under
+            return under + (count - under) * (limit - below) / (bound - below)
+        below, under = bound, count
+    return under
+
+
+def observe_attainment(
+    slo: Slo, ready: Sequence[PodKey], pods: Sequence[PodKey], telemetry: Telemetry, ttft: Buckets, tpot: Buckets
+) -> Signal:
+    """The share of requests within the SLO, or why it is unknown.
+
+    Args:
+        slo: The limits.
+        ready: Pods without which the share would be one-sided: every one must be fresh.
+        pods: Every pod whose requests count.
+        telemetry: The cycle's answers.
+        ttft: Counts by pod and bound.
+        tpot: Likewise.
+    """
+    if telemetry.problem is not None or not pods:
+        return telemetry.problem or Unknown("NoReadyReplicas", "no replica is there whose requests could be measured")
+    for pod in ready:
+        if not telemetry.is_fresh(pod):
+            return telemetry.explain(Indicator.RUNNING, pod)
+    for indicator, answer in ((Indicator.TTFT, telemetry.answers.ttft), (Indicator.TPOT, telemetry.answers.tpot)):
+        if isinstance(answer, Unavailable):
+            return Unknown(answer.reason, answer.message)
+        if not any(pod in (ttft if indicator is Indicator.TTFT else tpot) for pod in pods):
+            return _no_histogram(indicator)
+    good, total = _share(ttft, pods, slo.ttft_milliseconds / 1000)
+    if total < LEAST_REQUESTS:
+        return Unknown("NoTraffic", f"no request was answered in the last {SHARE_SECONDS / 60:g} minutes")
+    steady, counted = _share(tpot, pods, slo.tpot_milliseconds / 1000)
+    # A request of a single token has no TPOT and keeps every limit of it.
+    return Known(min(good / total, 1.0) * (min(steady / counted, 1.0) if counted >= LEAST_REQUESTS else 1.0))
+
+
+def observe_pressure(slo: Slo, ready: Sequence[PodKey], telemetry: Telemetry) -> float | None:
+    """How full the ready pods of a variant are together (1 = at a limit), None when unknown."""
+    full = [telemetry.value(Indicator.CACHE, pod) for pod in ready]
+    waiting = [telemetry.value(Indicator.WAITING, pod) for pod in ready]
+    growth = [telemetry.value("waiting_growth", pod) for pod in ready]
+    known_full = [value for value in full if value is not None]
+    known_waiting = [value for value in waiting if value is not None]
+    known_growth = [value for value in growth if value is not None]
+    if not ready or len(known_full) < len(ready) or len(known_waiting) < len(ready) or len(known_growth) < len(ready):
+        return None
+    paces = [pace for pod in ready if (pace := telemetry.value("tpot_mean", pod)) is not None]
+    limit_seconds = slo.tpot_milliseconds / 1000
+    pace_share = sum(paces) / len(paces) / limit_seconds if paces else 0.0
+    grows = sum(known_waiting) > 0 and sum(known_growth) >= GROWS_PER_SECOND
+    return max(sum(known_full) / len(ready), pace_share, 1.0 if grows else 0.0)
+
+
+def _share(buckets: Buckets, pods: Iterable[PodKey], limit: float) -> tuple[float, float]:
+    counts = [buckets[pod] for pod in pods if math.inf in buckets.get(pod, {})]
+    return sum(count_within(count, limit) for count in counts), sum(count[math.inf] for count in counts)
+
+
+def _no_histogram(indicator: Indicator) -> Unknown:
+    return Unknown("NoSeries", f"Prometheus has no buckets of {names_of(indicator)}; check the engine's version")
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number

@@ -1,0 +1,246 @@
+"""The past demand of the fleet on regular grids: fetched once, then kept going.
+
+Two grids: `recent` (fine, hours) and `history` (coarse, weeks). Each keeps a list of spans that are still to be
+fetched, at first everything; a cycle takes one bite of it, the newest first, so that the number of queries per cycle
+and the size of answers are bounded however large the fleet or long the past. The recent grid goes on with what each
+cycle observes; what was not observed (an outage of ours, a cycle that was late) is a hole, fetched later if Prometheus
+has it. A hole is never filled with anything else.
+
+In the past, pods belong to the owner that their names tell, since nobody remembers their labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from foresail.domain.snapshot import Demand, Unknown
+from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray, Window
+from foresail.domain.workload import Role, Workload, WorkloadKey
+from foresail.operator.observe.answers import Matrix, Unavailable
+from foresail.operator.observe.demand import arrivals_of_past
+from foresail.operator.observe.prometheus import MAX_POINTS
+from foresail.operator.observe.telemetry import POD_REASONS, Flow
+
+BITE_POINTS: Final = 60_000  # about 50 ms of CPU to read
+MEND_SECONDS: Final = 120.0  # how long holes are gathered before they are fetched
+RELEARN_SECONDS: Final = 60.0  # between two fetches of everything because workloads are new
+_FLOWS: Final = {name: column for column, name in enumerate(Flow._fields)}
+
+
+class Span(NamedTuple):
+    """Rows of a grid, both ends included; row n is the instant n · step."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class GridShape:
+    """A grid's spacing and how many rows it keeps."""
+
+    step_seconds: float
+    rows: int
+
+    def row(self, now: float) -> int:
+        """The row nearest to an instant."""
+        return round(now / self.step_seconds)
+
+
+class Rows(NamedTuple):
+    """One workload's demand, shape (rows, 3), and which of it was observed; 0 where it was not."""
+
+    values: FloatArray
+    observed: BoolArray
+
+
+@dataclass(slots=True)
+class Grid:
+    """The demand of every workload on one grid.
+
+    Attributes:
+        shape: Its spacing and length.
+        last: Number of the newest row, None before the first.
+        pending: Spans still to be fetched, the newest last.
+    """
+
+    shape: GridShape
+    last: int | None = None
+    pending: list[Span] = field(default_factory=list)
+    _rows: dict[WorkloadKey, Rows] = field(default_factory=dict)
+    _windows: dict[WorkloadKey, Window | None] = field(default_factory=dict)
+    _series: int = 1
+    _bite_points: int = BITE_POINTS
+    _relearned_at: float = float("-inf")
+    _unlearned: bool = False
+    _hole: Span | None = None
+    _mended_at: float = float("-inf")
+
+    def follow(self, keys: Iterable[WorkloadKey], now: float, *, row: int) -> None:
+        """Move on to a row and keep exactly these workloads; new ones have everything fetched."""
+        keys = set(keys)
+        if self.last is None or row < self.last:  # a clock that was set back makes every instant meaningless
+            self._start(row)
+        elif row > self.last:
+            self._advance(row)
+        self._unlearned |= not keys <= self._rows.keys()
+        self._rows = {key: self._rows.get(key) or self._make_rows() for key in keys}
+        self._windows = {key: window for key, window in self._windows.items() if key in keys}
+        if self._unlearned and now - self._relearned_at >= RELEARN_SECONDS:
+            self._relearned_at, self._unlearned = now, False
+            self.pending = [Span(row - self.shape.rows + 1, row)]
+
+    def extend(self, row: int) -> None:
+        """Fetch the rows that have passed since the newest one."""
+        if self.last is not None and row > self.last:
+            self.pending.append(Span(max(self.last, row - self.shape.rows) + 1, row))
+
+    def note(self, demands: Mapping[WorkloadKey, Demand | Unknown], now: float, *, before: int | None) -> None:
+        """Write what was observed now into the newest row; `before` is the newest row of the cycle before.
+
+        Cycles do not keep step to the millisecond: one row that was jumped over is what was observed at its end. Holes
+        are fetched later where Prometheus was not to be asked. Where a pod was not to be measured they stay: in the
+        past its absence would not be noticed, and demand would look lower than it was.
+        """
+        if self.last is None:
+            return
+        jumped = 0 if before is None else self.last - before - 1
+        rows = 2 if jumped == 1 else 1
+        if jumped > 1 and before is not None:
+            self._miss(Span(before + 1, self.last - 1))
+        for key, demand in demands.items():
+            if isinstance(demand, Unknown):
+                if demand.reason not in POD_REASONS:
+                    self._miss(Span(self.last - rows + 1, self.last))
+            elif key in self._rows:
+                values = np.array([getattr(demand, name) for name in DEMAND_INDICATORS])
+                self._put(key, Span(self.last - rows + 1, self.last), np.tile(values, (rows, 1)), over=True)
+        if self._hole is not None and now - self._mended_at >= MEND_SECONDS:
+            self.pending.append(self._hole)
+            self._hole, self._mended_at = None, now
+
+    def bite(self, *, size: int = 1) -> Span | None:
+        """The span to be fetched next, `size` times as long as usual; None when nothing is to be."""
+        while self.pending and self.last is not None:
+            first, last = self.pending[-1]
+            first, last = max(first, self.last - self.shape.rows + 1), min(last, self.last)
+            if first <= last:
+                rows = min(max(size * self._bite_points // self._series, 1), MAX_POINTS)
+                return Span(max(first, last - rows + 1), last)
+            self.pending.pop()
+        return None
+
+    def take(self, span: Span, answer: Matrix | Unavailable, workloads: Mapping[WorkloadKey, Workload]) -> None:
+        """Take in the answer for a bitten span; without one it stays pending, in smaller bites if it was too much."""
+        if isinstance(answer, Unavailable):
+            if answer.reason in ("AnswerTooLarge", "PrometheusTimeout", "QueryRefused"):
+                self._bite_points = max(self._bite_points // 2, 1)
+            return
+        self._bite_points = min(self._bite_points * 2, BITE_POINTS)
+        self._series = max(len(answer.labels), 1)
+        self._swallow(span)
+        flows = _flows_by_owner(answer)
+        for key in self._rows.keys() & workloads.keys():
+            demand = _demand_of(workloads[key], flows, answer)
+            if demand is not None:
+                self._put(key, span, demand, over=False)
+
+    def window(self, key: WorkloadKey) -> Window | None:
+        """The demand of a workload, from the first row that was observed; None when none was."""
+        if key not in self._windows:
+            self._windows[key] = self._make_window(key)
+        return self._windows[key]
+
+    def _make_rows(self) -> Rows:
+        shape = (self.shape.rows, len(DEMAND_INDICATORS))
+        return Rows(np.zeros(shape), np.zeros(shape, dtype=np.bool_))
+
+    def _start(self, row: int) -> None:
+        self.last = row
+        self.pending = []
+        self._rows, self._windows, self._hole = {}, {}, None
+        self._relearned_at = float("-inf")
+
+    def _advance(self, row: int) -> None:
+        shift = min(row - (self.last or 0), self.shape.rows)
+        for key, rows in self._rows.items():
+            self._rows[key] = moved = self._make_rows()
+            moved.values[: self.shape.rows - shift] = rows.values[shift:]
+            moved.observed[: self.shape.rows - shift] = rows.observed[shift:]
+        self._windows.clear()
+        self.last = row
+
+    def _miss(self, span: Span) -> None:
+        hole = self._hole or span
+        self._hole = Span(min(hole.first, span.first), max(hole.last, span.last))
+
+    def _swallow(self, span: Span) -> None:
+        """Strike a fetched span off the newest pending one."""
+        first, _ = self.pending.pop() if self.pending else span
+        if first < span.first:
+            self.pending.append(Span(first, span.first - 1))
+
+    def _put(self, key: WorkloadKey, span: Span, demand: FloatArray, *, over: bool) -> None:
+        """Write rows; what is known already is written `over` or kept, what is unknown changes nothing."""
+        newest = self.last or 0
+        first = self.shape.rows - 1 - (newest - span.first)
+        kept, length = max(first, 0), span.last - span.first + 1
+        rows, demand = slice(kept, max(first + length, 0)), demand[kept - first :]
+        kept_rows = self._rows[key]
+        news = np.isfinite(demand) if over else np.isfinite(demand) & ~kept_rows.observed[rows]
+        if not news.any():
+            return
+        if key in self._windows:  # somebody may look at these arrays
+            kept_rows = self._rows[key] = Rows(kept_rows.values.copy(), kept_rows.observed.copy())
+            del self._windows[key]
+        kept_rows.values[rows][news] = demand[news]
+        kept_rows.observed[rows] |= news
+
+    def _make_window(self, key: WorkloadKey) -> Window | None:
+        rows = self._rows.get(key)
+        if rows is None or self.last is None:
+            return None
+        seen = np.flatnonzero(rows.observed.any(axis=1))
+        if not seen.size:
+            return None
+        begin, step = int(seen[0]), self.shape.step_seconds
+        return Window(DEMAND_INDICATORS, step, self.last * step, rows.values[begin:], rows.observed[begin:])
+
+
+def _flows_by_owner(answer: Matrix) -> Mapping[tuple[str, str], FloatArray]:
+    """Flows by namespace and owner, shape (N, 5) in the order of `Flow`, NaN in every row that lacks one."""
+    flows: dict[tuple[str, str], FloatArray] = {}
+    for labels, values in zip(answer.labels, answer.values, strict=True):
+        column = _FLOWS.get(labels.get("flow", ""))
+        if column is not None:
+            owner = (labels.get("namespace", ""), labels.get("owner", ""))
+            columns = flows.setdefault(owner, np.full((answer.values.shape[1], len(_FLOWS)), np.nan))
+            columns[:, column] = values
+    for columns in flows.values():
+        columns[~np.isfinite(columns).all(axis=1)] = np.nan
+    return flows
+
+
+def _demand_of(workload: Workload, flows: Mapping[tuple[str, str], FloatArray], answer: Matrix) -> FloatArray | None:
+    """The demand of one workload, shape (N, 3); None when none of its targets had series."""
+    owned = [
+        (variant.role, flows[workload.key.namespace, variant.target.name])
+        for variant in workload.variants
+        if (workload.key.namespace, variant.target.name) in flows
+    ]
+    if not owned:
+        return None
+    front = [flow for role, flow in owned if role is not Role.DECODE]
+    back = [flow for role, flow in owned if role is not Role.PREFILL]
+    return arrivals_of_past(_add(front or back), _add(back or front), answer.step_seconds)
+
+
+def _add(flows: Sequence[FloatArray]) -> FloatArray:
+    """Sum over targets. One without series ran no replica then; only where none has any, nothing is known."""
+    stacked = np.stack(flows)
+    total: FloatArray = np.nansum(stacked, axis=0)
+    total[np.isnan(stacked).all(axis=(0, 2))] = np.nan
+    return total

@@ -1,0 +1,38 @@
+"""The GPU inventory: per accelerator, what its nodes have and what no pod has asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from foresail.domain.accelerator import Accelerator, Pool
+from foresail.operator.observe.records import NodeRecord, PodRecord
+
+
+def count_pools(
+    accelerators: Mapping[str, Accelerator], nodes: Iterable[NodeRecord], pods: Iterable[PodRecord]
+) -> Mapping[str, Pool]:
+    """Pools by accelerator; nodes that take no new pods (cordoned, not ready) count neither as room nor as taken."""
+    usable = [node for node in nodes if node.schedulable]
+    taken = _taken(pods)
+    return {name: _count(accelerator, usable, taken) for name, accelerator in accelerators.items()}
+
+
+def _count(accelerator: Accelerator, nodes: Iterable[NodeRecord], taken: Mapping[tuple[str, str], int]) -> Pool:
+    total = free = 0
+    for node in nodes:
+        if all(node.labels.get(key) == value for key, value in accelerator.node_selector.items()):
+            allocatable = node.allocatable.get(accelerator.gpu_resource, 0)
+            total += allocatable
+            free += max(allocatable - taken.get((node.name, accelerator.gpu_resource), 0), 0)
+    return Pool(accelerator.name, total, free)
+
+
+def _taken(pods: Iterable[PodRecord]) -> Mapping[tuple[str, str], int]:
+    """GPUs asked for by the pods of each node; a pod that is going holds them until it is gone."""
+    taken: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for pod in pods:
+        if pod.node and not pod.finished:
+            for resource, count in pod.gpus.items():
+                taken[pod.node, resource] += count
+    return taken
