@@ -43,7 +43,7 @@ def apply_guards(case: Case, proposal: Counts) -> tuple[Counts, tuple[Step, ...]
         The counts by variant and a step for every guard that changed them.
     """
     counts, steps = proposal, []
-    for guard in GUARDS:
+    for guard in GUARDS if case.seats else ():
         verdict = guard(case, counts)
         if verdict is not None and (verdict.settles or verdict.counts != counts):
             steps.append(step_of(guard.__name__, case, counts, verdict))
