@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
@@ -83,7 +82,7 @@ class FakePrometheus:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._released.set()
         self._server.shutdown()
         self._thread.join()
