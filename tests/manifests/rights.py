@@ -70,8 +70,8 @@ WRITTEN = [
     Use(
         Right(*LEADER_WORKER_SETS, "get"),
         "read replicas of kinds that are not watched",
-        "operator/observe/snapshot.py",
-        "scale_path(",
+        "operator/observe/targets.py",
+        'self._api.request("GET", path)',
     ),
 ]
 

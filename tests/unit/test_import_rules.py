@@ -46,31 +46,10 @@ ROOMS = {
 # Doors between rooms: of these, only the named modules are for others.
 DOORS = {("operator", "forecasting"): {"foresail.forecasting.serve"}}
 PURE = ("domain", "policies", "forecasting")
-IMPURE = frozenset(
-    [
-        "asyncio",
-        "http",
-        "io",
-        "logging",
-        "multiprocessing",
-        "os",
-        "pathlib",
-        "random",
-        "requests",
-        "secrets",
-        "shutil",
-        "signal",
-        "socket",
-        "ssl",
-        "subprocess",
-        "sys",
-        "tempfile",
-        "threading",
-        "time",
-        "urllib",
-        "uuid",
-    ]
-)
+NETWORK = frozenset({"asyncio", "http", "requests", "signal", "socket", "ssl", "subprocess", "threading", "urllib"})
+FILES = frozenset({"io", "logging", "os", "pathlib", "shutil", "sys", "tempfile"})
+CHANCE = frozenset({"random", "secrets", "time", "uuid"})
+IMPURE = NETWORK | FILES | CHANCE
 CLOCKS = frozenset({"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"})
 CLOCK_READERS = {"foresail.operator.clock"}  # the operator's one look at the real time
 
