@@ -29,13 +29,8 @@ def read_schedule(fields: Fields) -> Schedule:
     start, end = _read_edge(fields, "start"), _read_edge(fields, "end")
     if is_time_of_day(start) != is_time_of_day(end):
         fields.refuse("end", "is of another form than start", value=end, remedy='write both as "HH:MM" or both as cron')
-    if start == end:
-        fields.refuse(
-            "end",
-            "is the same instant as start",
-            value=end,
-            remedy='use cron for whole days, as "0 0 * * 6" and "0 0 * * 1", or the variants\' minReplicas for always',
-        )
+    if start == end and not is_time_of_day(start):  # equal times of day mean a whole day
+        fields.refuse("end", "fires when start does: the window never opens", value=end, remedy="change one of them")
     if fields.has("days") and not is_time_of_day(start):
         fields.refuse("days", "is given beside cron", value=fields.items("days"), remedy="name the days in the cron")
     return Schedule(

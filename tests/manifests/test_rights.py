@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes import client, config
 
+from foresail.operator.actuate.kube import KubeClient
+from foresail.operator.clock import SystemClock
+from foresail.operator.kinds import KINDS
+from foresail.operator.watch import Watch
+from foresail.sandbox.control_plane import write_kubeconfig
 from tests.conftest import ROOT, wait_for
 from tests.manifests.conftest import Empty
 from tests.manifests.helm import CHART, Helm, Manifest, of_kind, only
@@ -178,3 +186,39 @@ def test_viewers_may_view_and_editors_edit_our_kinds(empty: Empty, judge: client
     assert verbs("viewer") == ["get", "list", "watch"]
     status = Right("foresail.dev", "modeldeployments/status", "patch")
     assert not may(judge, f"{WATCHED_ONE}:editor", status, namespace=WATCHED_ONE)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("account", "watched"), [("all", None), ("one", WATCHED_ONE)])
+async def test_the_rights_suffice_to_watch(
+    empty: Empty, judge: client.AuthorizationV1Api, tmp_path: Path, account: str, watched: str | None
+) -> None:
+    """The very watch of the operator, by its own ServiceAccount; without these rights it would never be whole."""
+    token = empty.kubectl.run("create", "token", f"{account}-foresail", "-n", f"rights-{account}").strip()
+    plane = empty.control_plane
+    login = write_kubeconfig(
+        tmp_path / "kubeconfig", url=plane.url, certificate_authority=plane.certificate_authority, token=token
+    )
+    kinds = [kind for kind in KINDS if kind.group != "foresail.dev"]  # which a test beside this one may install
+
+    async with KubeClient(str(login)) as kube:
+        watch = Watch(kube, Deaf(), SystemClock(), kubeconfig=str(login), namespace=watched, kinds=kinds)
+        task = asyncio.create_task(watch.run())
+        try:
+            async with asyncio.timeout(30):
+                while not watch.synced:  # noqa: ASYNC110 - the watch has no event to wait for
+                    await asyncio.sleep(0.05)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    seen = set(watch.ages()) - {"probe"}
+    optional = {"nodes", "namespaces"} if watched is None else set()
+    assert seen == {"pods", "deployments.apps", "statefulsets.apps", "horizontalpodautoscalers.autoscaling"} | optional
+
+
+class Deaf:
+    """A store that forgets."""
+
+    def apply(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """Take in one event."""

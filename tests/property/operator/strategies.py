@@ -103,7 +103,7 @@ def schedules(draw: st.DrawFn) -> tuple[Schedule, ...]:
 
 def _schedule(draw: st.DrawFn, name: str) -> Schedule:
     daily = draw(st.booleans())
-    edges = draw(st.lists(times_of_day if daily else crons, min_size=2, max_size=2, unique=True))
+    edges = draw(st.lists(times_of_day if daily else crons, min_size=2, max_size=2, unique=not daily))
     days = draw(st.frozensets(st.integers(0, 6), min_size=1)) if daily else frozenset(range(7))
     return Schedule(name, edges[0], edges[1], draw(zones), draw(replicas), days)
 

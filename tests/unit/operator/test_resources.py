@@ -132,141 +132,10 @@ def test_every_field_of_an_acceleratorprofile_is_understood() -> None:
     )
 
 
-REFUSED = [
-    ("spec.mode", "auto", "spec.mode: is not known, got 'auto'; choose one of Advisory, Auto, Off"),
-    ("spec", None, "spec: must be an object, got None; indent its fields below it"),
-    ("metadata.name", None, "metadata.name: is missing, got None; set it to a string"),
-    ("spec.variants", [], "spec.variants: is empty, got []; name at least one scale target"),
-    ("spec.variants", {"h100": 1}, "spec.variants: must be a list, got {'h100': 1}; write each item after a dash"),
-    ("spec.variants.0", "h100", "spec.variants[0]: must be an object, got 'h100'; indent its fields below it"),
-    (
-        "spec.variants.0.minReplicas",
-        13,
-        "spec.variants[0].minReplicas: exceeds maxReplicas 12, got 13; lower minReplicas or raise maxReplicas",
-    ),
-    (
-        "spec.variants.0.maxReplicas",
-        True,
-        "spec.variants[0].maxReplicas: must be an integer, got True; correct its type",
-    ),
-    (
-        "spec.variants.0.gpusPerReplica",
-        0,
-        "spec.variants[0].gpusPerReplica: must lie in 1…2147483647, got 0; choose a number within",
-    ),
-    (
-        "spec.variants.0.scaleTargetRef.name",
-        "../pods/x",
-        "spec.variants[0].scaleTargetRef.name: is not well-formed, got '../pods/x'; write it as chat-h100",
-    ),
-    (
-        "spec.variants",
-        [CHAT["spec"]["variants"][0]] * 2,
-        "spec.variants: 2 items have the same name, got 'h100'; keep one of them",
-    ),
-    (
-        "spec.variants",
-        [
-            {"name": version, "scaleTargetRef": {"apiVersion": f"apps/{version}", "name": "chat"}}
-            for version in ("v1", "v1beta1")
-        ],
-        "spec.variants: 2 items have the same scaleTargetRef, got 'apps/Deployment/chat'; keep one of them",
-    ),
-    (
-        "spec.behavior.scaleUp.tolerance",
-        "-0.1",
-        'spec.behavior.scaleUp.tolerance: is not well-formed, got \'-0.1\'; write it as "0.05" or "50m"',
-    ),
-    (
-        "spec.behavior.scaleUp.policies",
-        [{"type": "Nodes", "value": 1, "periodSeconds": 1}],
-        "spec.behavior.scaleUp.policies[0].type: is not known, got 'Nodes'; choose one of Pods, Percent",
-    ),
-    (
-        "spec.schedules.0.timeZone",
-        "Europe/Berlinn",
-        "spec.schedules[0].timeZone: is no zone of the IANA database, got 'Europe/Berlinn'; write it as Europe/Berlin",
-    ),
-    (
-        "spec.schedules.0.timeZone",
-        "Europe",  # a folder of the database
-        "spec.schedules[0].timeZone: is no zone of the IANA database, got 'Europe'; write it as Europe/Berlin",
-    ),
-    (
-        "spec.schedules.1.start",
-        "0 0 30 2 *",
-        "spec.schedules[1].start: never fires, got '0 0 30 2 *'; correct its fields: minute hour day month weekday",
-    ),
-    (
-        "spec.schedules.1.start",
-        "61 0 * * *",
-        (
-            "spec.schedules[1].start: is no cron expression ([61 0 * * *] is not acceptable, out of range), "
-            "got '61 0 * * *'; correct its fields: minute hour day month weekday"
-        ),
-    ),
-    (
-        "spec.schedules.1.start",
-        "@daily",
-        (
-            "spec.schedules[1].start: is neither \"HH:MM\" nor five cron fields, got '@daily'; "
-            'write it as "07:30" or "30 7 * * 1-5"'
-        ),
-    ),
-    (
-        "spec.schedules.1.start",
-        "07:30",
-        (
-            "spec.schedules[1].end: is of another form than start, got '0 0 * * MON'; "
-            'write both as "HH:MM" or both as cron'
-        ),
-    ),
-    (
-        "spec.schedules.0.end",
-        "07:30",
-        (
-            "spec.schedules[0].end: is the same instant as start, got '07:30'; use cron for whole days, "
-            'as "0 0 * * 6" and "0 0 * * 1", or the variants\' minReplicas for always'
-        ),
-    ),
-    (
-        "spec.schedules.1.days",
-        ["Mon"],
-        "spec.schedules[1].days: is given beside cron, got ['Mon']; name the days in the cron",
-    ),
-    (
-        "spec.schedules.0.days",
-        ["Monday"],
-        (
-            "spec.schedules[0].days: must be days of the week, got ['Monday']; "
-            "choose from Mon, Tue, Wed, Thu, Fri, Sat, Sun"
-        ),
-    ),
-    ("spec.schedules.1.name", "morning", "spec.schedules: 2 items have the same name, got 'morning'; keep one of them"),
-    (
-        "spec.fallback.replicas",
-        None,
-        "spec.fallback.replicas: is missing with policy Static, got None; set it, or choose policy Hold",
-    ),
-    (
-        "spec.override.until",
-        "2026-02-30T08:00:00Z",
-        (
-            "spec.override.until: is no instant, got '2026-02-30T08:00:00Z'; "
-            "write one that exists, as 2026-11-23T08:00:00Z"
-        ),
-    ),
-    (
-        "spec.override.until",
-        "2026-11-23T08:00:00",
-        "spec.override.until: is not well-formed, got '2026-11-23T08:00:00'; write it as 2026-11-23T08:00:00Z",
-    ),
-]
+REFUSED = [tuple(case.values()) for case in yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text())]
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "message"), REFUSED, ids=[f"{path}={value}"[:60] for path, value, _ in REFUSED]
-)
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=[f"{case[0]}={case[1]}"[:60] for case in REFUSED])
 def test_what_cannot_be_understood_is_refused_with_field_value_and_remedy(path: str, value: Any, message: str) -> None:
     source = "ModelDeployment prod" if path == "metadata.name" else "ModelDeployment prod/chat"
 
@@ -325,3 +194,9 @@ def test_the_example_of_the_schema_folder_names_every_field_the_parser_reads() -
     assert set(properties) == {*CHAT["spec"], "model"}
     assert set(properties["variants"]["items"]["properties"]) == set(CHAT["spec"]["variants"][0])
     assert set(properties["schedules"]["items"]["properties"]) == set(CHAT["spec"]["schedules"][0])
+
+
+def test_equal_times_of_day_are_a_whole_day() -> None:
+    schedule = parse_workload(changed(CHAT, "spec.schedules.0.end", "07:30")).schedules[0]
+
+    assert schedule.start == schedule.end == "07:30"
