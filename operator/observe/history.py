@@ -11,7 +11,7 @@ In the past, pods belong to the owner that their names tell, since nobody rememb
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -79,9 +79,10 @@ class Grid:
     _hole: Span | None = None
     _mended_at: float = float("-inf")
 
-    def follow(self, keys: Iterable[WorkloadKey], now: float, *, row: int) -> None:
+    def follow(self, workloads: Mapping[WorkloadKey, Workload], now: float, *, row: int) -> None:
         """Move on to a row and keep exactly these workloads; new ones have everything fetched."""
-        keys = set(keys)
+        keys = workloads.keys()
+        self._series = max(self._series, len(_FLOWS) * sum(len(workload.variants) for workload in workloads.values()))
         if self.last is None or row < self.last:  # a clock that was set back makes every instant meaningless
             self._start(row)
         elif row > self.last:

@@ -52,14 +52,13 @@ class Past:
         """Empty grids of the shapes that the settings say."""
         return cls(Grid(recent_shape(settings)), Grid(history_shape(settings)), settings.history_hours > 0)
 
-    def follow(self, keys: Iterable[WorkloadKey], now: float) -> None:
+    def follow(self, workloads: Mapping[WorkloadKey, Workload], now: float) -> None:
         """Move both grids on to now; the coarse one to its newest row that is over."""
-        keys = list(keys)
-        self.recent.follow(keys, now, row=self.recent.shape.row(now))
+        self.recent.follow(workloads, now, row=self.recent.shape.row(now))
         if self.keeps_history:
             row = int(now // self.history.shape.step_seconds)
             self.history.extend(row)
-            self.history.follow(keys, now, row=row)
+            self.history.follow(workloads, now, row=row)
 
 
 @dataclass(slots=True)

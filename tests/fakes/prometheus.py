@@ -126,14 +126,20 @@ class FakePrometheus:
             for name, bounds in (("time_to_first_token", TTFT_BOUNDS), ("time_per_output_token", TPOT_BOUNDS)):
                 yield from (({"__name__": f"vllm:{name}_seconds_bucket", "le": bound}, 1.0) for bound in bounds)
             return
+        if "step" in form:
+            yield from self._past_flows()
+            return
         for (namespace, pod), load in self.pods.items():
-            labels = {"namespace": namespace, "pod": pod}
-            if "step" in form:
-                owner = re.fullmatch(OWNER_PATTERN, pod)
-                for flow, value in _flows(load).items():
-                    yield {"namespace": namespace, "owner": owner[1] if owner else pod, "flow": flow}, value
-            else:
-                yield from self._live(query, labels, load)
+            yield from self._live(query, {"namespace": namespace, "pod": pod}, load)
+
+    def _past_flows(self) -> Iterator[tuple[dict[str, str], float]]:
+        total: dict[tuple[str, str, str], float] = {}
+        for (namespace, pod), load in self.pods.items():
+            owner = re.fullmatch(OWNER_PATTERN, pod)
+            for flow, value in _flows(load).items():
+                key = (namespace, owner[1] if owner else pod, flow)
+                total[key] = total.get(key, 0.0) + value
+        yield from (({"namespace": n, "owner": o, "flow": f}, value) for (n, o, f), value in total.items())
 
     def _live(self, query: str, labels: dict[str, str], load: PodLoad) -> Iterator[tuple[dict[str, str], float]]:
         job = labels | {"job": load.job}
