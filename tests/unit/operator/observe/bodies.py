@@ -103,7 +103,9 @@ def make_node_body(name: str = "node-1", *, gpus: int = 8, ready: bool = True, *
     }
 
 
-def make_rival_body(kind: str = "HorizontalPodAutoscaler", *, target: str = "chat-h100", **ref: Any) -> dict[str, Any]:
+def make_rival_body(
+    kind: str = "HorizontalPodAutoscaler", /, *, target: str = "chat-h100", **ref: Any
+) -> dict[str, Any]:
     """Another autoscaler of a Deployment."""
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": target} | ref
     return {
