@@ -35,14 +35,16 @@ def recall(
     known = isinstance(observation.demand, Demand)
     return replace(
         memory,
-        recommendations=_with_first(memory.recommendations, observation, now),
+        recommendations=memory.recommendations + _first_recommendations(memory, observation, now),
         capacity=_learn(memory, observation, accelerators),
         startup_seconds={
             v.name: merge_startups(memory.startup_seconds.get(v.name, ()), v.startup_seconds)
             for v in observation.variants
         },
         target_uids={
-            v.name: uid for v in observation.variants if (uid := v.target_uid or memory.target_uids.get(v.name, ""))
+            v.name: v.target_uid or memory.target_uids.get(v.name, "")
+            for v in observation.variants
+            if v.replicas is not None or v.name in memory.target_uids
         },
         known_since=_since(memory.known_since, now) if known else None,
         unknown_since=None if known else _since(memory.unknown_since, now),
@@ -57,11 +59,7 @@ def _since(before: float | None, now: float) -> float:
 
 def _forget(memory: WorkloadMemory, observation: WorkloadObservation, now: float) -> WorkloadMemory:
     """Drop what is too old, from the future, or of a variant that is gone or has another target."""
-    kept = {
-        v.name
-        for v in observation.variants
-        if not v.target_uid or memory.target_uids.get(v.name, v.target_uid) == v.target_uid
-    }
+    kept = {v.name for v in observation.variants if not _is_replaced(v, memory)}
     behavior = observation.workload.behavior
     longest_window = max(
         behavior.scale_up.stabilization_window_seconds, behavior.scale_down.stabilization_window_seconds
@@ -86,17 +84,21 @@ def _longest_period(behavior: Behavior) -> int:
     return max((policy.period_seconds for rules in directions for policy in rules.policies), default=0)
 
 
-def _with_first(
-    recommendations: tuple[Recommendation, ...], observation: WorkloadObservation, now: float
+def _first_recommendations(
+    memory: WorkloadMemory, observation: WorkloadObservation, now: float
 ) -> tuple[Recommendation, ...]:
-    """With what the target has, as the first recommendation for a target that has none: the HPA starts so too."""
-    named = {recommendation.variant for recommendation in recommendations}
-    first = tuple(
+    """What a target has when it is first seen is its first recommendation, as with the HPA."""
+    return tuple(
         Recommendation(now, v.name, v.replicas.current)
         for v in observation.variants
-        if v.replicas is not None and v.name not in named
+        if v.replicas is not None and (v.name not in memory.target_uids or _is_replaced(v, memory))
     )
-    return recommendations + first
+
+
+def _is_replaced(variant: VariantObservation, memory: WorkloadMemory) -> bool:
+    """Whether the target is another object than the one remembered."""
+    before = memory.target_uids.get(variant.name, "")
+    return bool(variant.target_uid and before and variant.target_uid != before)
 
 
 def _learn(
