@@ -86,6 +86,8 @@ def read_matrix(answer: Any, start: float, step_seconds: float, length: int) -> 
             samples = entry["values"]
             instants = np.array([sample[0] for sample in samples], dtype=np.float64)
             where = np.rint((instants - start) / step_seconds).astype(np.int64)
+            if (where < 0).any():
+                raise MalformedAnswerError("a sample lies before the range")
             row[where] = [float(sample[1]) for sample in samples]
         labels = tuple(entry["metric"] for entry in result)
     except (KeyError, TypeError, ValueError, IndexError) as error:

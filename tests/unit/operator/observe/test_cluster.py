@@ -1,0 +1,123 @@
+"""Replicas, inventory and rivals: what the cluster alone tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from foresail.domain.accelerator import Pool
+from foresail.domain.snapshot import FIELD_MANAGER, Replicas
+from foresail.domain.workload import Mode
+from foresail.operator.observe.inventory import count_pools
+from foresail.operator.observe.records import ForeignWrite, TargetKey, read_node, read_pod, read_rival
+from foresail.operator.observe.replicas import STARTUPS_KEPT, StartupLog, VariantPods, count_replicas, sort_pods
+from foresail.operator.observe.rivals import by_target, name_rivals
+from tests.builders import NOW, make_accelerator
+from tests.unit.operator.observe.bodies import make_node_body, make_pod_body, make_rival_body
+
+TARGET = TargetKey("apps", "Deployment", "prod", "chat-h100")
+H100 = {"h100": make_accelerator("h100")}
+
+
+def pods(*bodies: dict[str, Any]) -> VariantPods:
+    return sort_pods(read_pod(body) for body in bodies)
+
+
+def test_replicas_are_told_apart_by_phase() -> None:
+    failed = make_pod_body("evicted", ready_after=None)
+    failed["status"]["phase"] = "Failed"
+    counts = count_replicas(
+        4,
+        pods(
+            make_pod_body("ready"),
+            make_pod_body("starting", ready_after=None, created=NOW - 90),
+            make_pod_body("pending", ready_after=None, node="", created=NOW - 3600),
+            make_pod_body("draining", deletionTimestamp="2026-11-23T12:00:00Z"),
+            failed,
+        ),
+        NOW,
+    )
+    assert counts == Replicas(
+        current=4,
+        ready=1,
+        starting=1,
+        pending=1,
+        draining=1,
+        oldest_pending_seconds=3600.0,
+        oldest_starting_seconds=89.0,  # since it was bound to a node
+        pending_message="0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+    )
+
+
+def test_without_pods_nothing_is_ready() -> None:
+    assert count_replicas(3, VariantPods(), NOW) == Replicas(current=3, ready=0)
+
+
+def test_start_up_times_are_noted_once_in_the_order_of_becoming_ready() -> None:
+    log = StartupLog()
+    slow, quick = make_pod_body("slow", ready_after=300.0), make_pod_body("quick", ready_after=60.0)
+    assert log.note(pods(slow, quick)) == (60.0, 300.0)
+    later = make_pod_body("later", created=NOW - 100, ready_after=90.0)
+    assert log.note(pods(slow, quick, later, make_pod_body("loading", ready_after=None))) == (60.0, 300.0, 90.0)
+    assert log.note(pods(later)) == (60.0, 300.0, 90.0)
+    for index in range(STARTUPS_KEPT):
+        times = log.note(pods(later, make_pod_body(f"more-{index}", ready_after=10.0 + index)))
+    assert len(times) == STARTUPS_KEPT
+    assert times[-1] == 10.0 + STARTUPS_KEPT - 1
+
+
+def test_a_pod_whose_container_restarted_does_not_tell_a_start_up_time() -> None:
+    body = make_pod_body("restarted", ready_after=2000.0)
+    body["status"]["containerStatuses"] = [{"restartCount": 2}]
+    assert StartupLog().note(pods(body)) == ()
+
+
+def pool(nodes: Iterable[dict[str, Any]], *bodies: dict[str, Any]) -> Pool:
+    return count_pools(H100, [read_node(node) for node in nodes], [read_pod(body) for body in bodies])["h100"]
+
+
+def test_what_pods_ask_for_is_not_free() -> None:
+    finished = make_pod_body("finished")
+    finished["status"]["phase"] = "Succeeded"
+    going = make_pod_body("going", deletionTimestamp="2026-11-23T12:00:00Z")
+    waiting = make_pod_body("waiting", node="", ready_after=None)
+    assert pool([make_node_body()], make_pod_body("a", gpus=2), going, finished, waiting) == Pool("h100", 8, 5)
+
+
+@pytest.mark.parametrize("node", [make_node_body(unschedulable=True), make_node_body(ready=False)])
+def test_nodes_that_take_no_pods_are_no_room(node: dict[str, Any]) -> None:
+    assert pool([node, make_node_body("node-2")], make_pod_body("a")) == Pool("h100", 8, 8)
+
+
+def test_nodes_of_other_labels_belong_to_other_pools() -> None:
+    other = make_node_body("node-2")
+    other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
+    assert pool([other]) == Pool("h100", 0, 0)
+
+
+def test_more_asked_for_than_there_is_leaves_nothing_free() -> None:
+    nodes = [make_node_body(gpus=1), make_node_body("node-2", gpus=4)]
+    assert pool(nodes, make_pod_body("a", gpus=8)) == Pool("h100", 5, 4)
+
+
+def test_another_autoscaler_on_the_target_is_a_rival_in_every_mode() -> None:
+    record = read_rival(make_rival_body())
+    assert record is not None
+    for mode in Mode:
+        (rival,) = name_rivals(TARGET, by_target([record])[TARGET], None, mode)
+        assert (rival.kind, rival.name) == ("HorizontalPodAutoscaler", "theirs")
+        assert "Deployment/chat-h100" in rival.message
+
+
+def test_a_hand_is_a_rival_in_auto_only_and_not_beside_an_autoscaler() -> None:
+    write = ForeignWrite("kubectl-scale", NOW - 10, 5, 3)
+    (rival,) = name_rivals(TARGET, (), write, Mode.AUTO)
+    assert (rival.kind, rival.name, rival.time) == (FIELD_MANAGER, "kubectl-scale", NOW - 10)
+    assert rival.message == "kubectl-scale changed the replicas of Deployment/chat-h100 from 5 to 3"
+    assert name_rivals(TARGET, (), write, Mode.ADVISORY) == ()
+    record = read_rival(make_rival_body())
+    assert record is not None
+    kinds = [rival.kind for rival in name_rivals(TARGET, [record], write, Mode.AUTO)]
+    assert kinds == ["HorizontalPodAutoscaler"]

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foresail.domain.snapshot import Demand, Known, Signal, Unknown
+from foresail.domain.timeseries import FloatArray
+from foresail.domain.workload import Role
+from foresail.operator.observe.answers import Unavailable
+from foresail.operator.observe.demand import (
+    MixMeter,
+    RolePods,
+    TokenMix,
+    arrivals,
+    arrivals_of_past,
+    observe_flows,
+    observe_served,
+    observe_sum,
+)
+from foresail.operator.observe.queries import Indicator
+from foresail.operator.observe.records import read_pod
+from foresail.operator.observe.replicas import VariantPods, sort_pods
+from foresail.operator.observe.telemetry import Flow, Telemetry
+from tests.builders import NOW
+from tests.fakes.prometheus import PodLoad
+from tests.unit.operator.observe.bodies import make_pod_body
+from tests.unit.operator.observe.telling import Series, make_series, tell, tell_of
+
+GRACE = 60.0
+JUST_NOW: dict[str, Any] = {"created": NOW - 130.0, "ready_after": 120.0}  # ready for ten seconds
+
+
+def ready(*names: str, **pod: Any) -> VariantPods:
+    return sort_pods(read_pod(make_pod_body(name, **pod)) for name in names)
+
+
+def together(*parts: VariantPods) -> VariantPods:
+    phases = ("ready", "starting", "pending", "draining", "gone")
+    return VariantPods(**{phase: tuple(pod for part in parts for pod in getattr(part, phase)) for phase in phases})
+
+
+def observe(telemetry: Telemetry, *variants: RolePods | VariantPods) -> Demand | Unknown:
+    parts = [part if isinstance(part, RolePods) else RolePods(Role.UNIFIED, part) for part in variants]
+    flows = observe_flows(parts, telemetry, now=NOW, grace_seconds=GRACE)
+    return flows if isinstance(flows, Unknown) else arrivals(*flows, MixMeter().note(*flows, NOW))
+
+
+def vars_of(demand: Demand) -> tuple[float, float, float]:
+    return demand.requests_per_second, demand.input_tokens_per_second, demand.output_tokens_per_second
+
+
+def unknown(signal: Demand | Signal) -> Unknown:
+    assert isinstance(signal, Unknown), signal
+    return signal
+
+
+def test_in_balance_demand_is_what_is_finished() -> None:
+    demand = observe(tell_of({"a": PodLoad(rps=4.0), "b": PodLoad(rps=2.0)}), ready("a", "b"))
+    assert demand == Demand(6.0, 6000.0, 1500.0)
+
+
+def test_an_overloaded_fleet_is_asked_for_more_than_it_finishes() -> None:
+    # 4 rps finished and 6 more in queue each second: 10 rps, of 1,000 and 250 tokens each.
+    demand = observe(tell_of({"a": PodLoad(rps=4.0, waiting=90.0, waiting_growth=6.0)}), ready("a"))
+    assert isinstance(demand, Demand)
+    assert vars_of(demand) == pytest.approx((10.0, 10_000.0, 2500.0))
+
+
+def test_a_queue_that_empties_is_not_demand() -> None:
+    demand = observe(tell_of({"a": PodLoad(rps=10.0, waiting=5.0, waiting_growth=-6.0)}), ready("a"))
+    assert isinstance(demand, Demand)
+    assert vars_of(demand) == pytest.approx((4.0, 4000.0, 1000.0))
+
+
+def test_a_batch_that_fills_has_been_read_and_half_of_it_written() -> None:
+    flow = Flow(4.0, 6000.0, 1000.0, 0.0, 2.0)  # 6 started per second, 4 finished
+    assert arrivals(flow, flow, TokenMix(1000.0, 250.0)) == Demand(6.0, 6000.0, 1250.0)
+
+
+def test_proved_silence_is_zero() -> None:
+    silent = PodLoad(rps=0.0, running=0.0)
+    assert observe(tell_of({"a": silent}), ready("a")) == Demand(0.0, 0.0, 0.0)
+
+
+def test_a_counter_that_an_idle_engine_has_not_made_yet_is_zero_if_its_name_is_known_to_be_right() -> None:
+    idle = PodLoad(rps=0.0, running=0.0, missing=frozenset({"finished", "prompt_tokens", "generation_tokens"}))
+    assert observe(tell_of({"a": PodLoad(rps=4.0), "b": idle}), ready("a", "b")) == Demand(4.0, 4000.0, 1000.0)
+    assert unknown(observe(tell_of({"b": idle}), ready("b"))).reason == "MetricsWarmingUp"
+    busy = replace(idle, running=3.0)
+    assert unknown(observe(tell_of({"a": PodLoad(), "b": busy}), ready("a", "b"))).reason == "MetricsWarmingUp"
+
+
+@pytest.mark.parametrize(
+    ("load", "reason", "words"),
+    [
+        (PodLoad(missing=frozenset({"age"})), "NoSeries", ['namespace="prod", pod="b"', "PodMonitor"]),
+        (PodLoad(age_seconds=120.0), "StaleSeries", ["120 s old", "scrape_interval_seconds"]),
+        (PodLoad(age_seconds=math.nan), "StaleSeries", []),
+        (PodLoad(rps=math.nan), "NotFinite", ["vllm:request_success_total"]),
+        (PodLoad(rps=math.inf), "NotFinite", ["inf"]),
+        (PodLoad(missing=frozenset({"finished"})), "MetricsWarmingUp", ["two samples"]),
+        (PodLoad(missing=frozenset({"growth"})), "MetricsWarmingUp", ["waiting growth"]),
+    ],
+)
+def test_one_ready_pod_that_cannot_be_measured_makes_demand_unknown(
+    load: PodLoad, reason: str, words: list[str]
+) -> None:
+    why = unknown(observe(tell_of({"a": PodLoad(), "b": load, "c": PodLoad()}), ready("a", "b", "c")))
+    assert why.reason == reason
+    assert why.message.startswith("1 of 3 ready pods cannot be measured (b): ")
+    assert all(word in why.message for word in words), why.message
+
+
+def test_a_pod_that_has_just_become_ready_is_taken_to_receive_what_its_siblings_do() -> None:
+    pods = together(ready("a", "b"), ready("new", **JUST_NOW))
+    demand = observe(tell_of({"a": PodLoad(rps=4.0), "b": PodLoad(rps=2.0)}), pods)
+    assert isinstance(demand, Demand)
+    assert vars_of(demand) == pytest.approx((9.0, 9000.0, 2250.0))
+
+
+def test_a_pod_that_has_just_become_ready_counts_as_measured_once_it_is() -> None:
+    pods = together(ready("a"), ready("new", **JUST_NOW))
+    demand = observe(tell_of({"a": PodLoad(rps=4.0), "new": PodLoad(rps=1.0)}), pods)
+    assert demand == Demand(5.0, 5000.0, 1250.0)
+
+
+def test_only_new_pods_and_none_measured_is_unknown() -> None:
+    assert unknown(observe(tell_of({}), ready("new", **JUST_NOW))).reason == "NoSeries"
+
+
+def test_pods_that_drain_or_have_just_gone_still_finish_requests() -> None:
+    draining = ready("old", deletionTimestamp="2026-11-23T12:00:00Z")
+    telemetry = tell_of({"a": PodLoad(rps=4.0), "old": PodLoad(rps=1.0, running_growth=-1.0)})
+    demand = observe(telemetry, together(ready("a"), draining))
+    assert isinstance(demand, Demand)
+    assert demand.requests_per_second == 4.0
+
+
+def test_without_a_ready_replica_demand_is_unknown() -> None:
+    starting = ready("a", ready_after=None)
+    assert unknown(observe(tell_of({"a": PodLoad(rps=0.0)}), starting)).reason == "NoReadyReplicas"
+
+
+def test_no_answer_is_said_as_the_client_says_it() -> None:
+    down = Unavailable("PrometheusUnreachable", "cannot be reached")
+    why = unknown(observe(tell(dict.fromkeys(make_series({}), down)), ready("a", "b")))
+    assert why == Unknown("PrometheusUnreachable", "cannot be reached")
+    skewed = Unknown("ClockSkew", "check NTP")
+    assert observe(tell(make_series({"a": PodLoad()}), skewed), ready("a")) == skewed
+
+
+def test_one_query_without_an_answer_is_enough_to_be_unknown() -> None:
+    series: dict[str, Series | Unavailable] = {**make_series({"a": PodLoad()})}
+    series["growth"] = Unavailable("PrometheusTimeout", "did not answer")
+    assert unknown(observe(tell(series), ready("a"))).reason == "PrometheusTimeout"
+
+
+def test_prefill_tells_requests_and_input_and_decode_tells_output() -> None:
+    prefill = PodLoad(rps=5.0, input_tokens=1000.0, output_tokens=1.0)
+    decode = PodLoad(rps=5.0, input_tokens=0.0, output_tokens=250.0)
+    demand = observe(
+        tell_of({"p": prefill, "d": decode}), RolePods(Role.PREFILL, ready("p")), RolePods(Role.DECODE, ready("d"))
+    )
+    assert demand == Demand(5.0, 5000.0, 1250.0)
+
+
+def test_what_a_variant_served_is_known_only_if_all_its_ready_pods_are() -> None:
+    telemetry = tell_of({"a": PodLoad(rps=4.0, waiting_growth=3.0), "b": PodLoad(rps=2.0)})
+    assert observe_served(ready("a", "b"), telemetry) == Demand(6.0, 6000.0, 1500.0)
+    assert observe_served(ready("a", "c"), telemetry) is None
+    assert observe_served(VariantPods(), telemetry) is None
+
+
+def test_the_queue_is_known_if_every_settled_pod_tells_it() -> None:
+    telemetry = tell_of({"a": PodLoad(waiting=3.0), "b": PodLoad(waiting=4.0)})
+
+    def queue(pods: VariantPods) -> Signal:
+        parts = [RolePods(Role.UNIFIED, pods)]
+        return observe_sum(Indicator.WAITING, parts, telemetry, now=NOW, grace_seconds=GRACE)
+
+    assert queue(ready("a", "b")) == Known(7.0)
+    assert queue(together(ready("a"), ready("new", **JUST_NOW))) == Known(3.0)
+    assert unknown(queue(ready("a", "c"))).reason == "NoSeries"
+    assert unknown(queue(VariantPods())).reason == "NoReadyReplicas"
+
+
+def test_the_token_mix_fades_in_ten_minutes() -> None:
+    meter, flow = MixMeter(), Flow(1.0, 1000.0, 250.0, 0.0, 0.0)
+    assert meter.note(flow, flow, NOW) == TokenMix(1000.0, 250.0)
+    other = Flow(1.0, 2000.0, 250.0, 0.0, 0.0)
+    mix = meter.note(other, other, NOW + 600.0)
+    assert mix.input_tokens == pytest.approx(2000.0 - 1000.0 / math.e)
+    silent = Flow(0.0, 0.0, 0.0, 0.0, 0.0)
+    assert MixMeter().note(silent, silent, NOW) == TokenMix(None, None)
+
+
+def test_the_past_is_made_by_the_same_formula() -> None:
+    flow = Flow(4.0, 6000.0, 1000.0, 3.0, 2.0)
+    past = arrivals_of_past(np.array([flow, flow]), np.array([flow, flow]), 15.0)
+    now = arrivals(flow, flow, MixMeter().note(flow, flow, NOW))
+    np.testing.assert_allclose(past, [vars_of(now), vars_of(now)])
+
+
+def test_a_hole_in_the_past_stays_a_hole() -> None:
+    flows: FloatArray = np.array([[4.0, 4000.0, 1000.0, 0.0, 0.0]] * 3)
+    flows[1, 3] = np.nan
+    past = arrivals_of_past(flows, flows, 15.0)
+    np.testing.assert_array_equal(np.isnan(past), [[False] * 3, [True] * 3, [False] * 3])
+
+
+rates = st.floats(0.0, 100.0)
+loads = st.builds(PodLoad, rps=rates, waiting_growth=st.floats(-5.0, 5.0), running_growth=st.floats(-5.0, 5.0))
+fleets = st.lists(loads, min_size=1, max_size=5).map(lambda found: {f"chat-{i}": load for i, load in enumerate(found)})
+
+
+@given(fleets, st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_series_changes_nothing(fleet: dict[str, PodLoad], data: st.DataObject) -> None:
+    series = make_series(fleet)
+    shuffled: dict[str, Series | Unavailable] = {
+        name: data.draw(st.permutations(entries)) for name, entries in series.items()
+    }
+    one, other = observe(tell({**series}), ready(*fleet)), observe(tell(shuffled), ready(*fleet))
+    assert isinstance(one, Demand)
+    assert isinstance(other, Demand)
+    assert vars_of(one) == pytest.approx(vars_of(other))
+
+
+@given(fleets, st.data())
+@settings(max_examples=60, deadline=None)
+def test_removing_series_makes_demand_unknown_and_never_smaller(fleet: dict[str, PodLoad], data: st.DataObject) -> None:
+    series: dict[str, Series] = make_series(fleet)
+    needed = [name for name in ("age", "growth", "finished", "prompt_tokens", "generation_tokens") if series[name]]
+    name = data.draw(st.sampled_from(needed))
+    gone = data.draw(st.sets(st.integers(0, len(series[name]) - 1), min_size=1))
+    left: dict[str, Series | Unavailable] = {**series}
+    left[name] = [entry for index, entry in enumerate(series[name]) if index not in gone]
+    before, after = observe(tell({**series}), ready(*fleet)), observe(tell(left), ready(*fleet))
+    assert isinstance(before, Demand)
+    assert isinstance(after, Unknown)
+
+
+@given(fleets, st.sampled_from(["other", "engines"]))
+@settings(max_examples=40, deadline=None)
+def test_doubling_series_changes_nothing(fleet: dict[str, PodLoad], job: str) -> None:
+    series = make_series(fleet)
+    doubled: dict[str, Series | Unavailable] = {
+        name: entries + [(labels | {"job": job}, value) for labels, value in entries]
+        for name, entries in series.items()
+    }
+    one, other = observe(tell({**series}), ready(*fleet)), observe(tell(doubled), ready(*fleet))
+    assert one == other
