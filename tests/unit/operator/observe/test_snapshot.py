@@ -1,0 +1,245 @@
+"""The observer as a whole, against a Prometheus that misbehaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from foresail.domain.accelerator import Pool
+from foresail.domain.snapshot import Demand, FleetSnapshot, Known, Unknown, WorkloadObservation
+from foresail.domain.workload import TargetRef, WorkloadKey
+from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
+from foresail.operator.observe.snapshot import Observer
+from foresail.operator.settings import Settings
+from foresail.operator.store import Store
+from tests.builders import NOW, make_variant, make_workload
+from tests.fakes.prometheus import FakePrometheus, Fault, PodLoad
+from tests.unit.operator.fakes import FakeApi, HandClock
+from tests.unit.operator.observe.bodies import (
+    make_accelerator_body,
+    make_deployment_body,
+    make_node_body,
+    make_pod_body,
+    make_rival_body,
+    make_workload_body,
+)
+
+KEY = WorkloadKey("prod", "chat")
+PODS = ("chat-h100-7d9c6b5f4-bbbbb", "chat-h100-7d9c6b5f4-ccccc")
+MAX_QUERIES = 15
+
+
+@dataclass
+class House:
+    """An observer, and everything that it looks at."""
+
+    prometheus: FakePrometheus
+    store: Store
+    clock: HandClock
+    observer: Observer
+    reports: list[QueryReport]
+
+    async def observe(self) -> FleetSnapshot:
+        self.reports.clear()
+        return await self.observer.observe(self.clock.wall(), NOW - 3600)
+
+    async def look(self) -> WorkloadObservation:
+        snapshot = await self.observe()
+        return snapshot.workloads[KEY]
+
+    def pass_cycle(self) -> None:
+        self.clock.advance(15.0)
+
+
+@pytest.fixture
+def prometheus() -> Iterator[FakePrometheus]:
+    with FakePrometheus({("prod", pod): PodLoad() for pod in PODS}) as prometheus:
+        yield prometheus
+
+
+@pytest.fixture
+def settings(prometheus: FakePrometheus) -> Settings:
+    return Settings(
+        prometheus_url=prometheus.url,
+        prometheus_timeout_seconds=1.0,
+        prometheus_deadline_seconds=1.5,
+        prometheus_max_bytes=2**20,
+        history_hours=2.0,
+    )
+
+
+@pytest.fixture
+async def house(prometheus: FakePrometheus, settings: Settings) -> AsyncIterator[House]:
+    clock = HandClock(wall=NOW)
+    prometheus.clock = clock.wall
+    store = Store(clock)
+    bodies = [make_workload_body(), make_deployment_body(replicas=2), make_node_body(), make_accelerator_body()]
+    for body in (*bodies, *(make_pod_body(pod) for pod in PODS)):
+        store.apply(None, body)
+    reports: list[QueryReport] = []
+    async with PrometheusClient.from_settings(settings, reports.append) as client:
+        yield House(prometheus, store, clock, Observer(settings, client, store, FakeApi()), reports)
+
+
+async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
+    snapshot = await house.observe()
+    assert (snapshot.now, snapshot.leader_since, snapshot.cycle_seconds) == (NOW, NOW - 3600, 15.0)
+    assert snapshot.pools == {"h100": Pool("h100", 8, 6)}
+    seen = snapshot.workloads[KEY]
+    assert seen.demand == Demand(8.0, 8000.0, 2000.0)
+    assert seen.attainment == Known(1.0)
+    assert (seen.waiting, seen.running, seen.model) == (Known(0.0), Known(24.0), "llama")
+    (variant,) = seen.variants
+    assert variant.replicas is not None
+    assert (variant.replicas.current, variant.replicas.ready) == (2, 2)
+    assert (variant.target_uid, variant.resource_version) == ("uid-prod-chat-h100", "7")
+    assert (variant.served, variant.pressure) == (Demand(8.0, 8000.0, 2000.0), 0.5)
+    assert variant.startup_seconds == (120.0, 120.0)
+    assert variant.load_by_pod == dict.fromkeys(PODS, 12.0)
+    assert (variant.rivals, variant.problem) == ((), None)
+
+
+async def test_the_past_is_there_at_the_first_look_and_goes_on(house: House) -> None:
+    house.prometheus.past = lambda at: 2.0 if at < NOW else 1.0
+    seen = await house.look()
+    assert seen.recent is not None
+    assert seen.history is not None
+    assert (len(seen.recent), len(seen.history)) == (480, 24)
+    assert seen.recent.values[:, 0].tolist() == [16.0] * 479 + [8.0]
+    house.pass_cycle()
+    seen = await house.look()
+    assert seen.recent is not None
+    assert (seen.recent.end, seen.recent.values[-2:, 0].tolist()) == (NOW + 15, [8.0, 8.0])
+    assert {report.name for report in house.reports} & {"recent", "history", "bounds"} == set()
+
+
+@pytest.mark.parametrize("workloads", [1, 40])
+async def test_the_number_of_queries_does_not_depend_on_the_number_of_objects(house: House, workloads: int) -> None:
+    for index in range(workloads):
+        target = TargetRef("apps/v1", "Deployment", f"model-{index}")
+        workload = make_workload(f"model-{index}", variants=(make_variant(target=target),))
+        house.store.apply(None, make_workload_body(workload))
+        house.store.apply(None, make_deployment_body(f"model-{index}"))
+        house.prometheus.pods["prod", f"model-{index}-0"] = PodLoad()
+    await house.observe()
+    assert len(house.reports) == 14  # 11 live ones, the bounds once, a bite of each past
+    house.pass_cycle()
+    await house.observe()
+    assert len(house.reports) <= MAX_QUERIES
+
+
+@pytest.mark.parametrize(
+    ("fault", "reasons"),
+    [
+        (Fault.DOWN, {"PrometheusUnreachable"}),
+        (Fault.EMPTY, {"NoSeries"}),
+        (Fault.NAN, {"NotFinite"}),
+        (Fault.INF, {"NotFinite"}),
+        (Fault.STALE, {"StaleSeries"}),
+        (Fault.SLOW, {"PrometheusTimeout"}),
+        (Fault.HUGE, {"AnswerTooLarge"}),
+        (Fault.FAILING, {"PrometheusFailed"}),
+        (Fault.THROTTLED, {"PrometheusThrottled"}),
+        (Fault.REDIRECTING, {"PrometheusRedirects"}),
+        (Fault.MALFORMED, {"AnswerMalformed"}),
+    ],
+)
+async def test_no_fault_of_prometheus_raises_or_looks_like_silence(
+    house: House, fault: Fault, reasons: set[str]
+) -> None:
+    await house.look()
+    house.pass_cycle()
+    house.prometheus.fault = fault
+    seen = await house.look()
+    signals = (seen.demand, seen.waiting, seen.running)
+    assert {signal.reason for signal in signals if isinstance(signal, Unknown)} == reasons
+    assert all(isinstance(signal, Unknown) for signal in (*signals, seen.attainment))
+    (variant,) = seen.variants
+    assert variant.replicas is not None  # the cluster is known all the same
+    assert (variant.replicas.ready, variant.served, variant.pressure, variant.load_by_pod) == (2, None, None, {})
+    assert seen.recent is not None
+    assert not seen.recent.observed[-1].any()
+    assert len(house.reports) <= MAX_QUERIES
+
+
+async def test_series_that_come_from_two_jobs_count_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.prometheus.fault = Fault.DUPLICATE
+    for _ in range(2):
+        seen = await house.look()
+        house.pass_cycle()
+    assert seen.demand == Demand(8.0, 8000.0, 2000.0)
+    assert seen.running == Known(24.0)
+    assert [record for record in caplog.messages if "several jobs" in record] == [
+        f"several jobs scrape the same pods, such as prod/{PODS[0]}; each counts once"
+    ]
+
+
+async def test_metrics_that_return_are_known_again_and_holes_are_mended(house: House) -> None:
+    await house.look()
+    house.prometheus.fault = Fault.DOWN
+    for _ in range(4):
+        house.pass_cycle()
+        await house.look()
+    house.prometheus.fault = Fault.NONE
+    for _ in range(12):
+        house.pass_cycle()
+        seen = await house.look()
+    assert isinstance(seen.demand, Demand)
+    assert seen.recent is not None
+    assert seen.recent.observed.all()
+
+
+async def test_a_clock_that_differs_from_prometheus_makes_everything_unknown(house: House) -> None:
+    house.prometheus.clock = lambda: NOW + 600.0
+    seen = await house.look()
+    assert isinstance(seen.demand, Unknown)
+    assert seen.demand.reason == "ClockSkew"
+    assert "600 s ahead of ours" in seen.demand.message
+
+
+async def test_what_prometheus_warns_of_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.prometheus.warnings = ("partial answer",)
+    for _ in range(2):
+        await house.look()
+    assert caplog.messages.count("Prometheus warns: partial answer") == 1
+
+
+async def test_objects_and_namespaces_that_are_going_are_left_out(house: House) -> None:
+    house.store.apply("MODIFIED", make_workload_body(deletionTimestamp="2026-11-23T12:00:00Z"))
+    assert (await house.observe()).workloads == {}
+    house.store.apply("MODIFIED", make_workload_body())
+    going = {"name": "prod", "uid": "n", "deletionTimestamp": "2026-11-23T12:00:00Z"}
+    house.store.apply("MODIFIED", {"apiVersion": "v1", "kind": "Namespace", "metadata": going})
+    assert (await house.observe()).workloads == {}
+
+
+async def test_a_missing_target_and_rivals_are_said(house: House) -> None:
+    house.store.apply("ADDED", make_rival_body())
+    house.store.apply("DELETED", make_deployment_body())
+    seen = await house.look()
+    (variant,) = seen.variants
+    assert variant.replicas is None
+    assert variant.problem is not None
+    assert variant.problem.reason == "TargetNotFound"
+    assert [rival.kind for rival in variant.rivals] == ["HorizontalPodAutoscaler"]
+    assert isinstance(seen.demand, Unknown)
+    assert seen.demand.reason == "NoReadyReplicas"
+
+
+async def test_the_inventory_is_unknown_where_it_cannot_be_seen(house: House, settings: Settings) -> None:
+    async with PrometheusClient(settings.prometheus_url) as client:
+        alone = Observer(replace(settings, namespace="prod"), client, house.store, FakeApi())
+        assert (await alone.observe(NOW, NOW)).pools is None
+        blind = Observer(settings, client, Store(house.clock), FakeApi())
+        assert (await blind.observe(NOW, NOW)).pools is None
+
+
+async def test_without_history_only_the_recent_past_is_asked_for(house: House, settings: Settings) -> None:
+    async with PrometheusClient.from_settings(settings, house.reports.append) as client:
+        observer = Observer(replace(settings, history_hours=0.0), client, house.store, FakeApi())
+        seen = (await observer.observe(NOW, NOW)).workloads[KEY]
+    assert seen.history is None
+    assert seen.recent is not None
+    assert "history" not in {report.name for report in house.reports}
