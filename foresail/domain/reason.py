@@ -43,6 +43,8 @@ class Reason(StrEnum):
     ADVISING = "Advising"
     METRICS_FRESH = "MetricsFresh"
     TARGET_FOUND = "TargetFound"
+    TARGET_FORBIDDEN = "TargetForbidden"
+    TARGET_UNREADABLE = "TargetUnreadable"
     CAPACITY_SUFFICIENT = "CapacitySufficient"
     INVENTORY_UNKNOWN = "InventoryUnknown"
     CALIBRATED = "Calibrated"

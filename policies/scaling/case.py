@@ -15,7 +15,7 @@ from foresail.domain.snapshot import (
     VariantObservation,
     WorkloadObservation,
 )
-from foresail.domain.workload import Override, Variant, Workload
+from foresail.domain.workload import Mode, Override, Variant, Workload
 from foresail.policies.scaling.capacity import Work
 from foresail.policies.scaling.required import Needs
 
@@ -143,7 +143,12 @@ def last_edit(case: Case) -> float | None:
 
 
 def active_rival(case: Case) -> Rival | None:
-    """The rival for which we stand down: a controller, or a hand within a stabilization window."""
+    """The rival for which we stand down: a controller, or a hand within a stabilization window.
+
+    Only in Auto: where nothing is written, anybody may set the replicas and still see what we would do.
+    """
+    if case.workload.mode is not Mode.AUTO:
+        return None
     rivals = [rival for seat in case.seats for rival in seat.observation.rivals]
     controllers = [rival for rival in rivals if rival.kind != FIELD_MANAGER]
     if controllers:

@@ -87,10 +87,10 @@ def rival_sentence(case: Case) -> str:
     rival = active_rival(case)
     if rival is None:
         return ""
-    said = f" ({words.clause(rival.message)})" if rival.message else ""
     if rival.kind == FIELD_MANAGER:
-        return f"{rival.name} set the replicas{said}, we stand down for {case.stabilization_seconds:.0f} s"
-    return f"{rival.kind} {rival.name} sets them too{said}, remove one of the two"
+        said = words.clause(rival.message) or f"{rival.name} set the replicas"
+        return f"{said}, we stand down for {case.stabilization_seconds:.0f} s"
+    return words.clause(rival.message) or f"{rival.kind} {rival.name} sets them too; remove one of the two"
 
 
 def _greater(one: Counts, other: Counts) -> Counts:

@@ -103,6 +103,10 @@ def forecast_calibrated(case: Case) -> Condition:
 def conflict(case: Case) -> Condition:
     """Whether somebody else sets the same replicas."""
     rival = active_rival(case)
+    others = [rival for seat in case.seats for rival in seat.observation.rivals if rival.kind != FIELD_MANAGER]
+    if others and case.workload.mode is not Mode.AUTO:
+        leaves = f"Mode is {case.workload.mode}, so the replicas are left to {others[0].kind} {others[0].name}"
+        return _condition("Conflict", "False", Reason.NO_CONFLICT, leaves)
     if rival is None:
         return _condition("Conflict", "False", Reason.NO_CONFLICT, "Nobody else sets these replicas")
     reason = Reason.EDITED_BY_HAND if rival.kind == FIELD_MANAGER else Reason.CONFLICTING_CONTROLLER

@@ -28,7 +28,7 @@ from foresail.domain.snapshot import VariantObservation
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.scaling.capacity import LEARNED, Work
 
-PROFILE_DEVIATION = 0.1  # a profile is right within 10 %, most likely
+PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of twenty
 OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
 SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second

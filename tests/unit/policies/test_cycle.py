@@ -165,7 +165,7 @@ def test_scarce_gpus_go_to_the_greater_priority_and_not_to_those_that_only_advis
 def test_prefill_and_decode_are_sized_for_their_own_part() -> None:
     variants = (make_variant("h100", role=Role.PREFILL), make_variant("a100", role=Role.DECODE))
     decision = decide_one(make_observation(make_workload(variants=variants), replicas=4), forecast=make_forecast(36))
-    assert [variant.desired for variant in decision.variants] == [8, 8]  # as if each had the whole 6 rps to itself
+    assert [variant.desired for variant in decision.variants] == [7, 7]  # as if each had the whole 6 rps to itself
 
 
 def test_a_variant_without_profile_is_left_out_until_it_has_replicas() -> None:
@@ -175,7 +175,7 @@ def test_a_variant_without_profile_is_left_out_until_it_has_replicas() -> None:
     decision = decide_one(
         make_observation(workload, variants=observed), forecast=make_forecast(36), accelerators=profiles
     )
-    assert [variant.desired for variant in decision.variants] == [8, 0]
+    assert [variant.desired for variant in decision.variants] == [7, 0]
 
 
 def test_capacity_is_learned_without_a_profile() -> None:

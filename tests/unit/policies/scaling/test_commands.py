@@ -116,7 +116,12 @@ def test_we_stand_down_for_another_autoscaler() -> None:
     verdict = stand_down(make_case(rivaled(rival)), (9,))
     assert told(verdict) == ((5,), Reason.CONFLICTING_CONTROLLER)
     assert verdict is not None
-    assert verdict.because == "HorizontalPodAutoscaler chat-hpa sets them too, remove one of the two"
+    assert verdict.because == "HorizontalPodAutoscaler chat-hpa sets them too; remove one of the two"
+
+
+def test_in_advisory_another_autoscaler_may_go_on_while_we_say_what_we_would_do() -> None:
+    rival = Rival("HorizontalPodAutoscaler", "chat-hpa", "")
+    assert stand_down(make_case(rivaled(rival, mode=Mode.ADVISORY)), (9,)) is None
 
 
 @pytest.mark.parametrize(("ago", "stands_down"), [(10, True), (299, True), (300, False)])

@@ -54,7 +54,7 @@ def test_standing_down_is_said_though_it_changes_nothing() -> None:
     observation = make_observation(variants=[make_variant_observation(rivals=(rival,))])
     counts, steps = apply_guards(make_case(observation), (5,))
     assert counts == (5,)
-    assert steps[-1].message == "Kept at 5: ScaledObject chat sets them too, remove one of the two."
+    assert steps[-1].message == "Kept at 5: ScaledObject chat sets them too; remove one of the two."
 
 
 def test_steps_name_the_variants_where_there_are_several() -> None:

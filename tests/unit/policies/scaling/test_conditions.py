@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from foresail.domain.reason import Reason
+from foresail.domain.snapshot import FIELD_MANAGER, Rival, Unknown
+from foresail.domain.workload import Mode, Override
+from tests.builders import (
+    NOW,
+    make_accelerator,
+    make_forecast,
+    make_observation,
+    make_replicas,
+    make_variant_observation,
+    make_workload,
+)
+from tests.unit.policies.cases import condition, decide_one
+
+HPA = Rival("HorizontalPodAutoscaler", "chat-hpa", "it scales Deployment/chat too; delete it.")
+UNKNOWN = Unknown("PrometheusTimeout", "Prometheus took too long; look at its load.")
+
+
+def in_mode(mode: Mode, *rivals: Rival) -> Any:
+    return make_observation(make_workload(mode=mode), variants=[make_variant_observation(rivals=rivals)])
+
+
+def test_all_is_well() -> None:
+    decision = decide_one()
+    assert {c.type: (c.status, c.reason) for c in decision.conditions} == {
+        "Ready": ("True", Reason.DECIDING),
+        "MetricsAvailable": ("True", Reason.METRICS_FRESH),
+        "TargetResolved": ("True", Reason.TARGET_FOUND),
+        "CapacityAvailable": ("True", Reason.CAPACITY_SUFFICIENT),
+        "ForecastCalibrated": ("True", Reason.CALIBRATED),
+        "Conflict": ("False", Reason.NO_CONFLICT),
+        "Overridden": ("False", Reason.NO_OVERRIDE),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "ready"),
+    [
+        (Mode.AUTO, ("True", Reason.DECIDING)),
+        (Mode.ADVISORY, ("True", Reason.ADVISING)),
+        (Mode.OFF, ("False", Reason.MODE_OFF)),
+    ],
+)
+def test_readiness_tells_the_mode(mode: Mode, ready: tuple[str, Reason]) -> None:
+    assert condition(decide_one(in_mode(mode)), "Ready") == ready
+
+
+def test_unknown_metrics_name_their_cause_and_their_remedy() -> None:
+    decision = decide_one(make_observation(demand=UNKNOWN))
+    assert condition(decision, "MetricsAvailable") == ("False", "PrometheusTimeout")
+    assert condition(decision, "Ready") == ("False", "PrometheusTimeout")
+    message = next(c.message for c in decision.conditions if c.type == "MetricsAvailable")
+    assert message == "Demand is unknown: Prometheus took too long; look at its load."
+
+
+def test_an_unknown_capacity_is_not_ready() -> None:
+    assert condition(decide_one(accelerators=[make_accelerator(rps=None)]), "Ready") == ("False", "CapacityUnknown")
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "expected"),
+    [(True, ("True", "Calibrated")), (False, ("False", "Miscalibrated")), (None, ("Unknown", "CalibrationPending"))],
+)
+def test_calibration_is_that_of_the_forecast(calibrated: bool | None, expected: tuple[str, str]) -> None:
+    assert condition(decide_one(forecast=make_forecast(calibrated=calibrated)), "ForecastCalibrated") == expected
+
+
+def test_another_autoscaler_is_a_conflict_in_auto_only() -> None:
+    acting, advising = decide_one(in_mode(Mode.AUTO, HPA)), decide_one(in_mode(Mode.ADVISORY, HPA))
+    assert condition(acting, "Conflict") == ("True", Reason.CONFLICTING_CONTROLLER)
+    assert condition(acting, "Ready") == ("False", Reason.CONFLICTING_CONTROLLER)
+    assert not acting.variants[0].acts
+    assert condition(advising, "Conflict") == ("False", Reason.NO_CONFLICT)
+    assert condition(advising, "Ready") == ("True", Reason.ADVISING)
+
+
+def test_a_hand_is_a_conflict_for_a_window() -> None:
+    edited = Rival(FIELD_MANAGER, "kubectl", "kubectl changed the replicas from 5 to 9", NOW - 20)
+    decision = decide_one(in_mode(Mode.AUTO, edited))
+    assert condition(decision, "Conflict") == ("True", Reason.EDITED_BY_HAND)
+    message = next(c.message for c in decision.conditions if c.type == "Conflict")
+    assert message == "kubectl changed the replicas from 5 to 9, we stand down for 300 s."
+    old = edited._replace(time=NOW - 301)
+    assert condition(decide_one(in_mode(Mode.AUTO, old)), "Conflict") == ("False", Reason.NO_CONFLICT)
+
+
+def test_replicas_pending_for_an_hour_are_missing_capacity() -> None:
+    replicas = make_replicas(5, ready=4, pending=1, oldest_pending_seconds=3600, pending_message="Insufficient GPUs.")
+    decision = decide_one(make_observation(replicas=replicas))
+    message = next(c.message for c in decision.conditions if c.type == "CapacityAvailable")
+    assert condition(decision, "CapacityAvailable") == ("False", Reason.REPLICAS_STUCK)
+    assert message == "One replica of h100 is pending for 3600 s (Insufficient GPUs)."
+
+
+@pytest.mark.parametrize(("until", "expected"), [(60, ("True", "Override")), (0, ("False", "OverrideExpired"))])
+def test_an_override_is_shown_while_it_holds(until: float, expected: tuple[str, str]) -> None:
+    workload = make_workload(override=Override(8, NOW + until, "launch"))
+    assert condition(decide_one(make_observation(workload)), "Overridden") == expected
