@@ -48,11 +48,11 @@ def propose(case: Case, prices: Prices) -> Proposal:
     if problem is not None or isinstance(case.needs, Unknown):
         reason, sentence = problem or (Reason.CAPACITY_UNKNOWN, "")
         total = sum(case.current)
-        return Proposal(case.current, (Step("propose", total, total, reason, sentence),))
+        return Proposal(case.current, (Step("propose", total, total, str(reason), sentence),))
     choices = _choose_by_role(case, case.needs, prices, capped=False)
     wanted = _counts_of(case, choices)
     reason, sentence = _explain(case, case.needs, choices)
-    first = Step("propose", sum(case.current), sum(wanted), reason, sentence)
+    first = Step("propose", sum(case.current), sum(wanted), str(reason), sentence)
     proposal = Proposal(wanted, (first,), wanted, choices[0][1].loss_usd_per_hour)
     return _within_reach(case, case.needs, prices, proposal)
 

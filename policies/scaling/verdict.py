@@ -32,7 +32,7 @@ def step_of(rule: str, case: Case, before: Counts, verdict: Verdict) -> Step:
         rule=rule,
         before=sum(before),
         after=sum(verdict.counts),
-        reason=verdict.reason,
+        reason=str(verdict.reason),
         message=f"{_outcome(case, before, verdict.counts)}: {verdict.because}.",
     )
 

@@ -209,6 +209,13 @@ def test_prices_must_be_positive(prices: dict[str, float]) -> None:
         Prices(**prices)
 
 
+def test_reasons_leave_as_plain_strings() -> None:
+    """Whatever writes them down (JSON, YAML) need not know our enumeration."""
+    decision = decide_one()
+    reasons = [decision.reason, *(s.reason for s in decision.steps), *(c.reason for c in decision.conditions)]
+    assert {type(reason) for reason in reasons} == {str}
+
+
 def test_the_outlook_holds_the_numbers_behind_the_decision() -> None:
     outlook = decide_one(forecast=make_forecast(36, spread=0.2)).outlook
     assert outlook.lead_time_seconds == 180
