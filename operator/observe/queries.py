@@ -78,6 +78,8 @@ SERIES: Final[Mapping[Indicator, Mapping[Engine, Sequence[str]]]] = {
 
 WINDOW_SCRAPES: Final = 4
 ADJACENT_SCRAPES: Final = 3  # two samples so close make a rate: one scrape may be missed
+MAX_PLACES: Final = 10  # at which a step of the past is looked at
+SPARSE_SECONDS: Final = 60.0  # imported samples lie as far apart, or as a step of the past
 SHARE_SECONDS: Final = 300.0  # attainment is of the last five minutes
 SUFFIX: Final = "[bcdfghjklmnpqrstvwxz2456789]"  # the alphabet of names that Kubernetes makes up
 # The owner of a pod: its name without the hash and suffix of a Deployment's, or the ordinal of a StatefulSet's pod.
@@ -125,11 +127,11 @@ class Queries:
 
     def rate(self, indicator: Indicator) -> str:
         """Increase per second of a counter, by pod."""
-        return f"sum by ({_TARGET}) ({self._rate(indicator, self._window_seconds, self.scrape_seconds)})"
+        return f"sum by ({_TARGET}) ({self._rate(indicator)})"
 
     def growth(self) -> str:
         """Change per second of requests waiting and running, by pod and `of`."""
-        return f"sum by ({_TARGET}, of) ({self._growth(self._window_seconds)})"
+        return f"sum by ({_TARGET}, of) ({self._growth()})"
 
     def tpot_mean(self) -> str:
         """Mean TPOT in seconds, by pod; NaN where nothing was generated."""
@@ -150,36 +152,46 @@ class Queries:
         names = [name for i in (Indicator.TTFT, Indicator.TPOT) for group in SERIES[i].values() for name in group]
         return f"count by (__name__, le) ({self._selector(names, '_bucket')})"
 
-    def flows(self, window_seconds: float) -> str:
-        """The five flows that demand is made of, averaged over a window, added by owner, told apart by `flow`.
+    def flows(self, step_seconds: float) -> str:
+        """The five flows that demand is made of, of a step each, added by owner, told apart by `flow`.
 
-        This is what history is made of: pods that are long gone belong to the owner that their names tell.
+        This is what history is made of: pods that are long gone belong to the owner that their names tell. They are
+        added up at each of several places within the step and averaged afterwards, places without any left out: so
+        neither pods that came or went in between nor an outage distort the sum. Where samples lie too far apart for
+        that (imported history), the last two within reach make the rate.
         """
-        window = max(window_seconds, self._window_seconds)
-        step = max(self.scrape_seconds, window / 10)
-        flows = {
-            indicator.value: self._rate(indicator, window, step)
-            for indicator in (Indicator.FINISHED, Indicator.PROMPT_TOKENS, Indicator.GENERATION_TOKENS)
+        functions = {
+            Indicator.FINISHED: ("irate", "finished"),
+            Indicator.PROMPT_TOKENS: ("irate", "prompt_tokens"),
+            Indicator.GENERATION_TOKENS: ("irate", "generation_tokens"),
+            Indicator.WAITING: ("deriv", "waiting_growth"),
+            Indicator.RUNNING: ("deriv", "running_growth"),
         }
-        window_text = _duration(window)
-        flows |= {
-            f"{indicator.value}_growth": f"deriv({self._select(indicator)}[{window_text}])"
-            for indicator in (Indicator.WAITING, Indicator.RUNNING)
-        }
-        return " or ".join(_by_owner(expression, flow) for flow, expression in flows.items())
+        return " or ".join(
+            f'label_replace({self._past(function, indicator, step_seconds)}, "flow", "{flow}", "", "")'
+            for indicator, (function, flow) in functions.items()
+        )
+
+    def _past(self, function: str, indicator: Indicator, step_seconds: float) -> str:
+        window = max(step_seconds, self._window_seconds)
+        place = _duration(max(self.scrape_seconds, window / MAX_PLACES))
+        selected, adjacent = self._select(indicator), _duration(ADJACENT_SCRAPES * self.scrape_seconds)
+        dense = _by_owner(f"{function}({selected}[{adjacent}])")
+        apart = max(window, SPARSE_SECONDS)
+        present = f"present_over_time({selected}[{_duration(apart)}])"
+        sparse = _by_owner(f"{function}({selected}[{_duration(2.5 * apart)}]) and {present}")
+        return f"(avg_over_time({dense}[{_duration(window)}:{place}]) or on (namespace, owner) {sparse})"
 
     @property
     def _window_seconds(self) -> float:
         return WINDOW_SCRAPES * self.scrape_seconds
 
-    def _rate(self, indicator: Indicator, window: float, step: float) -> str:
-        adjacent = _duration(
-            max(ADJACENT_SCRAPES * self.scrape_seconds, window / 2 if step > self.scrape_seconds else 0)
-        )
-        return f"avg_over_time(irate({self._select(indicator)}[{adjacent}])[{_duration(window)}:{_duration(step)}])"
+    def _rate(self, indicator: Indicator) -> str:
+        adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self._window_seconds)
+        return f"avg_over_time(irate({self._select(indicator)}[{adjacent}])[{window}:{_duration(self.scrape_seconds)}])"
 
-    def _growth(self, window_seconds: float) -> str:
-        window = _duration(window_seconds)
+    def _growth(self) -> str:
+        window = _duration(self._window_seconds)
         return " or ".join(
             f'label_replace(deriv({self._select(indicator)}[{window}]), "of", "{indicator}", "", "")'
             for indicator in (Indicator.WAITING, Indicator.RUNNING)
@@ -204,10 +216,9 @@ class Queries:
         return "{" + ",".join(matchers) + "}"
 
 
-def _by_owner(expression: str, flow: str) -> str:
+def _by_owner(expression: str) -> str:
     pods = f"max by (namespace, pod) (sum by ({_TARGET}) ({expression}))"
-    owners = f'label_replace({pods}, "owner", "$1", "pod", "{OWNER_PATTERN}")'
-    return f'label_replace(sum by (namespace, owner) ({owners}), "flow", "{flow}", "", "")'
+    return f'sum by (namespace, owner) (label_replace({pods}, "owner", "$1", "pod", "{OWNER_PATTERN}"))'
 
 
 def _literal(text: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from foresail.domain.snapshot import Unknown
+from foresail.domain.timeseries import FloatArray
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
 from foresail.operator.observe.attainment import Layout, count_within, read_buckets
 from foresail.operator.observe.prometheus import PrometheusClient
@@ -40,6 +41,9 @@ def record_fleet() -> Recording:
         VllmPod("double-0"),
         VllmPod("double-0", job="other"),
         VllmPod("broken-0", running=at(float("nan"))),
+        VllmPod("rolled-7d9c6b5f4-bbbbb", alive=lambda s: s <= 990.0),
+        VllmPod("rolled-5f6b7c8d9-ccccc", alive=lambda s: s >= 960.0, start=960.0),
+        VllmPod("imported-0", alive=lambda s: s % 60.0 == 0.0),  # one sample a minute
     ):
         pod.record(recording)
     for name in ("steady-7d9c6b5f4-bbbbb", "new-0"):
@@ -113,6 +117,12 @@ async def observe(client: PrometheusClient, seconds: float, layout: Layout | Non
 
 def flow_of(telemetry: Telemetry, pod: str) -> Flow | None:
     return telemetry.flow(PodKey("prod", pod), counted=frozenset())
+
+
+def rows_of(answer: Matrix) -> dict[tuple[str, str], FloatArray]:
+    return {
+        (labels["owner"], labels["flow"]): values for labels, values in zip(answer.labels, answer.values, strict=True)
+    }
 
 
 async def test_a_steady_pod_is_read_as_it_is(client: PrometheusClient) -> None:
@@ -211,9 +221,7 @@ async def test_history_adds_up_pods_by_owner_and_keeps_an_outage_open(client: Pr
     start, end = ORIGIN + 300.0, ORIGIN + 1200.0
     answer = await client.query_range(QUERIES.flows(60.0), start=start, end=end, step_seconds=60.0)
     assert isinstance(answer, Matrix), answer
-    rows = {
-        (labels["owner"], labels["flow"]): values for labels, values in zip(answer.labels, answer.values, strict=True)
-    }
+    rows = rows_of(answer)
     np.testing.assert_allclose(rows["steady", "finished"], 6.0)
     np.testing.assert_allclose(rows["double", "finished"], 4.0)
     np.testing.assert_allclose(rows["busy", "waiting_growth"], 3.0)
@@ -227,11 +235,29 @@ async def test_coarse_history_is_right_across_an_outage(client: PrometheusClient
         QUERIES.flows(300.0), start=ORIGIN + 300.0, end=ORIGIN + 1200.0, step_seconds=300.0
     )
     assert isinstance(answer, Matrix), answer
-    rows = {
-        (labels["owner"], labels["flow"]): values for labels, values in zip(answer.labels, answer.values, strict=True)
-    }
+    rows = rows_of(answer)
     np.testing.assert_allclose(rows["outage", "finished"], 55.0)
     np.testing.assert_allclose(rows["steady", "prompt_tokens"], 6000.0)
+
+
+async def test_a_rollout_within_a_step_of_the_past_does_not_count_double(client: PrometheusClient) -> None:
+    start, end = ORIGIN + 900.0, ORIGIN + 1200.0
+    answer = await client.query_range(QUERIES.flows(300.0), start=start, end=end, step_seconds=300.0)
+    assert isinstance(answer, Matrix), answer
+    rolled = rows_of(answer)["rolled", "finished"]
+    # 4 rps before and after; both pods served for half a minute of five.
+    np.testing.assert_allclose(rolled, [4.0, 4.0], atol=0.9)
+
+
+@pytest.mark.parametrize("step", [15.0, 30.0, 60.0, 300.0])
+async def test_imported_samples_far_apart_make_a_history_without_holes(client: PrometheusClient, step: float) -> None:
+    start, end = ORIGIN + 300.0, ORIGIN + 1200.0
+    answer = await client.query_range(QUERIES.flows(step), start=start, end=end, step_seconds=step)
+    assert isinstance(answer, Matrix), answer
+    rows = rows_of(answer)
+    np.testing.assert_allclose(rows["imported", "finished"], 4.0)
+    np.testing.assert_allclose(rows["imported", "waiting_growth"], 0.0, atol=1e-9)
+    np.testing.assert_allclose(rows["steady", "finished"], 6.0)
 
 
 async def test_a_namespaced_operator_asks_for_its_namespace_only(client: PrometheusClient) -> None:
