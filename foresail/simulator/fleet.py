@@ -8,8 +8,9 @@ refused, and count as violated. A replica costs GPU time from its creation until
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,16 @@ class Replica:
     engine: Engine
     created_at: float
     ready_at: float | None
+
+
+class Served(NamedTuple):
+    """Totals of a fleet since it began, replicas that are gone included."""
+
+    finished: int = 0
+    prompt_tokens: int = 0
+    generation_tokens: int = 0
+    tpot_seconds: float = 0.0
+    tpot_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class Fleet:
         self.replicas: dict[str, Replica] = {}
         self._gpus_per_replica = gpus_per_replica
         self._draining: list[Engine] = []
+        self._gone = Served()
         self._names = 0
         self._random = np.random.default_rng((seed, 1))
 
@@ -82,6 +94,10 @@ class Fleet:
     def engines(self) -> list[Engine]:
         """Every engine, draining ones too."""
         return [*(replica.engine for replica in self.replicas.values()), *self._draining]
+
+    def served(self) -> Served:
+        """What was served so far."""
+        return _add_up(self.engines(), self._gone)
 
     @property
     def queued(self) -> int:
@@ -127,8 +143,8 @@ class Fleet:
         """Let a replica go: it gets no more requests and finishes what it has."""
         engine = self.replicas.pop(name).engine
         engine.draining = True
-        if engine.in_flight:
-            self._draining.append(engine)
+        self._draining.append(engine)
+        self._part()
 
     def advance(self, until: float, requests: Sequence[Request]) -> None:
         """Serve the requests that arrive before `until`, at most a tick ahead."""
@@ -141,7 +157,7 @@ class Fleet:
             if finished:
                 self.score.judge(finished)
         if self._draining:
-            self._draining = [engine for engine in self._draining if engine.in_flight]
+            self._part()
 
     def _place(self, engines: Sequence[Engine], requests: Sequence[Request]) -> None:
         self.received += len(requests)
@@ -154,6 +170,11 @@ class Fleet:
             if not chosen.submit(request):
                 self.score.refuse()
 
+    def _part(self) -> None:
+        """Part from replicas that are drained."""
+        self._gone = _add_up((engine for engine in self._draining if not engine.in_flight), self._gone)
+        self._draining = [engine for engine in self._draining if engine.in_flight]
+
     def _dispensability(self, replica: Replica) -> tuple[bool, float, float]:
         serves = replica.ready_at is not None and replica.ready_at <= self.now
         return serves, replica.engine.in_flight, -replica.created_at
@@ -161,3 +182,11 @@ class Fleet:
 
 def _in_flight(engine: Engine) -> int:
     return engine.in_flight
+
+
+def _add_up(engines: Iterable[Engine], start: Served) -> Served:
+    rows = [
+        (t.finished, t.prompt_tokens, t.generation_tokens, t.tpot.total, t.tpot.count)
+        for t in (e.tally for e in engines)
+    ]
+    return Served(*(sum(column) for column in zip(start, *rows, strict=True)))

@@ -21,6 +21,7 @@ from foresail.simulator.replay import Contender, RaceSettings, at, make_contende
 from foresail.simulator.trace import RateTrace
 
 LIVE = "live"
+CHANGE_SECONDS = 5.0  # pods of one change of the target come and go within this
 MOST_TICKS = 600  # caught up at once after a pause of the process; a longer one is left out
 
 
@@ -55,14 +56,15 @@ class Live:
         self.started_at: float | None = None
         self._observer: Observer | None = None
         self._ticks = 0
+        self._changed_at = 0.0
         self._leaving: dict[str, Engine] = {}
 
     def sync(self, pods: Sequence[PodState], now: float) -> None:
         """Take in which pods there are."""
         staying = {pod.name: pod for pod in pods if not pod.deleting}
         replicas = self.fleet.replicas
-        if set(staying) != set(replicas) and self.started_at is not None:
-            self.fleet.replica_changes += 1
+        if set(staying) != set(replicas):
+            self._note_change(now)
         for name in set(replicas) - set(staying):
             self._leaving[name] = replicas[name].engine
             self.fleet.drain(name)
@@ -75,6 +77,11 @@ class Live:
                 replicas[name].ready_at = None
         known = {pod.name for pod in pods}
         self._leaving = {name: engine for name, engine in self._leaving.items() if name in known}
+
+    def _note_change(self, now: float) -> None:
+        if self.started_at is not None and now - self._changed_at > CHANGE_SECONDS:
+            self.fleet.replica_changes += 1
+        self._changed_at = now
 
     def advance(self, now: float) -> None:
         """Play the trace up to `now`, in whole ticks."""

@@ -13,11 +13,12 @@ import numpy as np
 from foresail.domain.snapshot import Demand
 from foresail.domain.timeseries import DEMAND_INDICATORS, FloatArray, Window
 from foresail.simulator.engine import Request
-from foresail.simulator.fleet import Counts, Fleet
+from foresail.simulator.fleet import TICK_SECONDS, Counts, Fleet, Served
 from foresail.simulator.trace import RateTrace
 
 RECENT_SECONDS: Final = 7200.0
 MEAN_SECONDS: Final = 60.0
+SAMPLE_SECONDS: Final = 1.0
 STARTUPS: Final = 20
 
 
@@ -32,6 +33,8 @@ class Observation:
         waiting: Requests in queue on all replicas.
         running: Requests in batches.
         in_flight_mean: Waiting and running, mean over the last minute.
+        served: What was served over the last minute, per second.
+        tpot_seconds: Mean TPOT of the requests finished in the last minute; 0 without any.
         kv_usage: Mean share of the KV cache in use over ready replicas.
         attainment: Share of the last five minutes' requests within the limits; None when none finished.
         recent: Demand lately at the decisions' step, indicators DEMAND_INDICATORS.
@@ -46,6 +49,8 @@ class Observation:
     waiting: int
     running: int
     in_flight_mean: float
+    served: Demand
+    tpot_seconds: float
     kv_usage: float
     attainment: float | None
     recent: Window
@@ -59,6 +64,42 @@ class _Tick(NamedTuple):
     requests: int
     input_tokens: int
     output_tokens: int
+
+
+class FleetMinute:
+    """The last minute of one fleet, looked at once a second."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int, Served]] = deque()
+
+    def note(self, fleet: Fleet) -> None:
+        """Look at a fleet, if it is time."""
+        samples, now = self._samples, fleet.now
+        if samples and now - samples[-1][0] < SAMPLE_SECONDS - TICK_SECONDS / 2:
+            return
+        samples.append((now, fleet.queued + fleet.running, fleet.served()))
+        while samples[0][0] < now - MEAN_SECONDS:
+            samples.popleft()
+
+    def in_flight_mean(self) -> float:
+        """Mean of the requests in flight."""
+        return sum(count for _, count, _ in self._samples) / max(len(self._samples), 1)
+
+    def served(self) -> Demand:
+        """What was served, per second."""
+        change, seconds = self._change()
+        return Demand(*(total / seconds for total in change[:3]))
+
+    def tpot_seconds(self) -> float:
+        """Mean TPOT of the requests that finished."""
+        change, _ = self._change()
+        return change.tpot_seconds / change.tpot_count if change.tpot_count else 0.0
+
+    def _change(self) -> tuple[Served, float]:
+        if len(self._samples) < 2:
+            return Served(), 1.0
+        (start, _, before), (end, _, after) = self._samples[0], self._samples[-1]
+        return _change(before, after), end - start
 
 
 class Observer:
@@ -108,8 +149,8 @@ class Observer:
         observed = np.ones(values.shape, dtype=np.bool_)
         return Window(DEMAND_INDICATORS, self._step, self._recent_end, values, observed)
 
-    def observe(self, fleet: Fleet, *, in_flight_mean: float) -> Observation:
-        """What is known of a fleet now; the mean of what was in flight is the caller's to keep."""
+    def observe(self, fleet: Fleet, minute: FleetMinute) -> Observation:
+        """What is known of a fleet now."""
         ready = [replica.engine for replica in fleet.ready()]
         return Observation(
             time=fleet.now,
@@ -117,7 +158,9 @@ class Observer:
             replicas=fleet.counts(),
             waiting=fleet.queued,
             running=fleet.running,
-            in_flight_mean=in_flight_mean,
+            in_flight_mean=minute.in_flight_mean(),
+            served=minute.served(),
+            tpot_seconds=minute.tpot_seconds(),
             kv_usage=sum(engine.kv_usage for engine in ready) / max(len(ready), 1),
             attainment=fleet.score.recent_attainment(fleet.now),
             recent=self.recent(),
@@ -147,3 +190,13 @@ def _spread(history: Window | None, end: float, step: float, rows: int) -> Float
 def _rates(requests: Sequence[Request], seconds: float) -> FloatArray:
     sums = [len(requests), sum(r.input_tokens for r in requests), sum(r.output_tokens for r in requests)]
     return np.array(sums, dtype=np.float64) / seconds
+
+
+def _change(before: Served, after: Served) -> Served:
+    return Served(
+        after.finished - before.finished,
+        after.prompt_tokens - before.prompt_tokens,
+        after.generation_tokens - before.generation_tokens,
+        after.tpot_seconds - before.tpot_seconds,
+        after.tpot_count - before.tpot_count,
+    )

@@ -34,11 +34,11 @@ class PodLister:
     def __init__(self, *, kubeconfig: str | None, namespace: str, selector: str) -> None:
         settings = client.Configuration()
         try:
-            config.load_kube_config(kubeconfig, client_configuration=settings)
+            config.load_kube_config(kubeconfig, client_configuration=settings)  # type: ignore[no-untyped-call]
         except config.ConfigException:
             if kubeconfig is not None:
                 raise
-            config.load_incluster_config(client_configuration=settings)
+            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
         self._api = client.CoreV1Api(client.ApiClient(settings))
         self._namespace = namespace
         self._selector = selector
@@ -50,12 +50,12 @@ class PodLister:
             OSError: The API server did not answer.
         """
         try:
-            answer = self._api.list_namespaced_pod(
+            answer: Any = self._api.list_namespaced_pod(
                 self._namespace, label_selector=self._selector, _preload_content=False, _request_timeout=(2, 5)
             )
         except client.ApiException as error:
             raise OSError(f"the API server refused the list of pods: {error.status} {error.reason}") from error
-        except client.rest.urllib3.exceptions.HTTPError as error:
+        except client.rest.urllib3.exceptions.HTTPError as error:  # type: ignore[attr-defined]
             raise OSError(f"the API server did not answer: {error}") from error
         return [parse_pod(body) for body in json.loads(answer.data)["items"]]
 
@@ -77,4 +77,4 @@ def parse_pod(body: Mapping[str, Any]) -> PodState:
 
 
 def _instant(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,12 +10,11 @@ from foresail.simulator.arrivals import RateArrivals
 from foresail.simulator.baselines import Policy, StaticCount
 from foresail.simulator.engine import EngineSettings, Request
 from foresail.simulator.fleet import TICK_SECONDS, Fleet
-from foresail.simulator.observation import MEAN_SECONDS, Observer
+from foresail.simulator.observation import FleetMinute, Observer
 from foresail.simulator.score import Limits, Percentiles
 from foresail.simulator.trace import RateTrace
 
 EXAMPLE_LIMITS = Limits(ttft_seconds=2.0, tpot_seconds=0.05)  # of examples/01-one-model
-SAMPLE_SECONDS = 1.0  # how often requests in flight are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +89,16 @@ class Contender:
         self.policy = policy
         self.startup_seconds = startup_seconds
         self.timeline: list[TimelineRow] = []
-        self._in_flight: deque[tuple[float, int]] = deque()
+        self._minute = FleetMinute()
 
     def advance(self, until: float, requests: Sequence[Request]) -> None:
         """Serve a tick."""
         self.fleet.advance(until, requests)
-        if not self._in_flight or until - self._in_flight[-1][0] >= SAMPLE_SECONDS - TICK_SECONDS / 2:
-            self._in_flight.append((until, self.fleet.queued + self.fleet.running))
-            while self._in_flight[0][0] <= until - MEAN_SECONDS:
-                self._in_flight.popleft()
+        self._minute.note(self.fleet)
 
     def decide(self, observer: Observer) -> None:
         """Let the policy decide, and do it."""
-        mean = sum(count for _, count in self._in_flight) / max(len(self._in_flight), 1)
-        observation = observer.observe(self.fleet, in_flight_mean=mean)
+        observation = observer.observe(self.fleet, self._minute)
         counts = observation.replicas
         desired = counts.current if self.policy is None else self.policy(self.fleet.now, observation)
         rate = observation.demand.requests_per_second
