@@ -57,7 +57,9 @@ class Health:
         """The loop does not turn, or a stream has been dead for long: a restart may help."""
         if self._loop.age_seconds() > self._loop_dead_seconds:
             return f"the loop has not turned for {self._loop.age_seconds():.0f} s"
-        dead = [f"{name} for {age:.0f} s" for name, age in self._watch.ages().items() if age > self._stream_dead_seconds]
+        dead = [
+            f"{name} for {age:.0f} s" for name, age in self._watch.ages().items() if age > self._stream_dead_seconds
+        ]
         return f"no sign of life of {', '.join(dead)}" if dead else ""
 
     def readiness_problem(self) -> str:

@@ -54,6 +54,8 @@ from foresail.service.app import create_app
 WAKE_CHECK_SECONDS = 0.2
 END_SECONDS = 1.0
 
+logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
 logger = logging.getLogger(__name__)
 
 

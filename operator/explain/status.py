@@ -32,6 +32,15 @@ CONDITION_TYPES = (
     "Conflict",
     "Overridden",
 )
+# Without an inventory, or before enough forecasts are due, nothing is wrong.
+_BAD = {
+    "Ready": ("False", "Unknown"),
+    "MetricsAvailable": ("False", "Unknown"),
+    "TargetResolved": ("False", "Unknown"),
+    "ForecastCalibrated": (),
+    "Conflict": ("True",),
+    "Overridden": (),
+}
 
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -98,10 +107,8 @@ def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Noti
 
 
 def is_bad(condition_type: str, status: str) -> bool:
-    """Whether a condition's status is one to warn of; Conflict is bad when true, an override is nobody's fault."""
-    if condition_type in ("Overridden", "ForecastCalibrated"):
-        return False
-    return status != ("False" if condition_type == "Conflict" else "True")
+    """Whether a condition's status is one to warn of; an override and a forecast under test are nobody's fault."""
+    return status in _BAD.get(condition_type, ("False",))
 
 
 def _order(condition_type: str) -> tuple[int, str]:

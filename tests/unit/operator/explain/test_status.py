@@ -144,12 +144,13 @@ def test_a_condition_that_turns_is_news_both_ways_and_bad_ones_are_warnings() ->
     assert [(notice.warning, notice.reason) for notice in notices(bad, good)] == [(False, "Deciding")]
 
 
-def test_only_conflict_is_bad_when_true() -> None:
+def test_each_condition_knows_what_is_bad() -> None:
     assert is_bad("Ready", "False")
     assert is_bad("MetricsAvailable", "Unknown")
     assert is_bad("Conflict", "True")
     assert not is_bad("Conflict", "False")
     assert not is_bad("Overridden", "True")
+    assert not is_bad("CapacityAvailable", "Unknown")
 
 
 class Desk:
