@@ -10,7 +10,9 @@ that turns the direction around or comes within the tolerance, nothing changes. 
 by at most 4 pods or 100 % in 15 s, whichever is more; down to the highest proposal of the last 300 s.
 
 Both signals are means over the last minute; targets stand at 80 % of a replica's working point, the HPA's own default
-for utilization. At 100 % the rules cost less and violate several times as many requests.
+for utilization. The target decides much: at 100 %, on three seeds of the shipped series from three replicas, the rule
+on the work rate cost 12 to 16 % less and violated two to four times as many requests; the one on requests in flight
+cost 10 to 28 % less and violated 6 to 48 % more. Neither was tuned.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a simulated server exposes, in the text format of Prometheus, under the real engines' own names.
 
-Three dialects: vLLM today; vLLM before 0.10 or so (no label `engine`, `gpu_cache_usage_perc`, TPOT per token under
-`time_per_output_token_seconds`); SGLang. Names and buckets were read in vllm/v1/metrics/loggers.py, docs/design/metrics
-of vLLM, and sglang/srt/metrics/collector.py. A simulated server has no abort, no preemption, no prefix cache; what it
-cannot have is left out, except for counters that the real one shows at zero and people sum over.
+Three dialects: vLLM today; older vLLM (no label `engine`, `gpu_cache_usage_perc`, TPOT per token under
+`time_per_output_token_seconds`); SGLang, whose latencies are given in vLLM's buckets here, not in its own. Names come
+from vllm/v1/metrics/loggers.py and sglang/srt/metrics/collector.py. A simulated server has no abort, no preemption, no
+prefix cache; what it cannot have is left out, except for counters that the real one shows at zero and people sum over.
 """
 
 from __future__ import annotations
