@@ -1,0 +1,117 @@
+"""The live screen on a terminal, and a line per decision where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from foresail.sandbox.view import View, number
+
+REFRESH_SECONDS = 1.0
+COLUMNS = ("workload", "demand now", "at lead: median", "q95", "lead time", "current/ready/desired", "attained", "cost")
+
+
+def table_of(views: list[View]) -> Table:
+    """All workloads, a row each."""
+    table = Table(box=None, padding=(0, 2))
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "workload" else "right")
+    for view in views:
+        attained = None if view.attainment is None else 100 * view.attainment
+        table.add_row(
+            view.name,
+            f"{number(view.demand_rps)} rps",
+            f"{number(view.median_rps)} rps",
+            f"{number(view.q95_rps)} rps",
+            f"{number(view.lead_time_seconds, '.0f')} s",
+            "/".join(number(count, "d") for count in (view.current, view.ready, view.desired)),
+            f"{number(attained)} %",
+            f"{number(view.usd_per_hour, '.2f')} USD/h",
+        )
+    return table
+
+
+def picture(views: list[View], *, headline: str, addresses: Mapping[str, str]) -> RenderableType:
+    """The whole screen."""
+    sentences = Group(*(Text(f"{view.time}  {view.reason}: {view.message}") for view in views))
+    places = Table.grid(padding=(0, 2))
+    for name, address in addresses.items():
+        places.add_row(Text(name, style="dim"), Text(address, overflow="fold"))
+    waiting = Text("waiting for the first decision …", style="dim")
+    return Group(
+        Text(f"{time.strftime('%H:%M:%S')}  {headline}", style="bold"),
+        Panel(table_of(views) if views else waiting, title="Foresail", title_align="left"),
+        Panel(sentences if views else waiting, title="last decision", title_align="left"),
+        places,
+        Text("Ctrl-C ends it and leaves nothing running.", style="dim"),
+    )
+
+
+def line_of(view: View) -> str:
+    """One decision as one line."""
+    counts = "/".join(number(count, "d") for count in (view.current, view.ready, view.desired))
+    forecast = f"{number(view.median_rps)} (q95 {number(view.q95_rps)})"
+    return (
+        f"{view.time} {view.name} demand={number(view.demand_rps)}rps forecast={forecast}rps "
+        f"current/ready/desired={counts} cost={number(view.usd_per_hour, '.2f')}USD/h {view.reason}: {view.message}"
+    )
+
+
+def show(
+    read: Callable[[], list[View]],
+    *,
+    headline: Callable[[], str],
+    addresses: Mapping[str, str],
+    check: Callable[[], None],
+    seconds: float | None,
+) -> None:
+    """Show decisions until `seconds` have passed (None: until interrupted). `check` raises when something died."""
+    console = Console()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    shown = show_screen if console.is_terminal else show_lines
+
+    def is_over() -> bool:
+        check()
+        return deadline is not None and time.monotonic() > deadline
+
+    shown(console, read, headline, addresses, is_over)
+
+
+def show_screen(
+    console: Console,
+    read: Callable[[], list[View]],
+    headline: Callable[[], str],
+    addresses: Mapping[str, str],
+    is_over: Callable[[], bool],
+) -> None:
+    """Redraw one screen."""
+    with Live(console=console, auto_refresh=False) as live:
+        while not is_over():
+            live.update(picture(read(), headline=headline(), addresses=addresses), refresh=True)
+            time.sleep(REFRESH_SECONDS)
+
+
+def show_lines(
+    console: Console,
+    read: Callable[[], list[View]],
+    headline: Callable[[], str],
+    addresses: Mapping[str, str],
+    is_over: Callable[[], bool],
+) -> None:
+    """Print a line for every new decision."""
+    print(headline(), flush=True)
+    for name, address in addresses.items():
+        print(f"  {name}: {address}", flush=True)
+    said: dict[str, str] = {}
+    while not is_over():
+        for view in read():
+            if said.get(view.name) != view.decision_id:
+                said[view.name] = view.decision_id
+                print(line_of(view), flush=True)
+        time.sleep(REFRESH_SECONDS)
