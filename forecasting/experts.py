@@ -1,0 +1,118 @@
+"""Experts: simple views of the future, each a line through features of the past known at its origin.
+
+| expert | what it expects h rows ahead |
+|---|---|
+| last-value | the last row |
+| level-60s, level-300s | the mean of the last 60 s, 300 s |
+| trend, slow-trend | a level, and the damped slope between two levels of different age |
+| marginal | the mean of the last hour: with its residuals, what the hour showed in any order |
+| seasonal | what past periods showed at that phase |
+| seasonal-level | the level, moved by as much as past periods moved from here |
+
+Every one of them is linear in the features, so a blend of experts is one too, and has residuals of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foresail.domain.timeseries import BoolArray, FloatArray
+from foresail.forecasting.past import Past
+
+IntArray = NDArray[np.intp]
+
+SHORT_SECONDS, MIDDLE_SECONDS, LONG_SECONDS, HOUR_SECONDS = 60.0, 300.0, 1200.0, 3600.0
+DAMPING_SECONDS = 300.0  # a slope is believed for about five minutes
+PLAIN = ("last-value", "level-60s", "level-300s", "trend", "slow-trend", "marginal")
+LAST, SHORT, MIDDLE, LONG, HOUR = range(5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experts:
+    """E experts on T origins, H rows ahead, of I indicators.
+
+    Args:
+        names: Length E.
+        features: What was known at each origin, shape (F, T, I).
+        gains: How much of each feature an expert expects h rows ahead, shape (E, H, F).
+        seasons: Profiles at rows 0 … T - 1 + H, shape (P, T + H, I).
+        follows: Which profile's value h rows ahead an expert adds, 0 or 1, shape (E, P).
+    """
+
+    names: tuple[str, ...]
+    features: FloatArray
+    gains: FloatArray
+    seasons: FloatArray
+    follows: FloatArray
+
+    def bases(self, origins: IntArray, step: int) -> FloatArray:
+        """Every expert's expectation `step` (1 … H) rows after each origin, shape (E, N, I)."""
+        plain = np.tensordot(self.gains[:, step - 1], self.features[:, origins], axes=(1, 0))
+        if self.seasons.shape[0] == 0:
+            return np.asarray(plain)
+        return np.asarray(plain + np.tensordot(self.follows, self.seasons[:, origins + step], axes=(1, 0)))
+
+    def blend(self, origins: IntArray, weights: FloatArray) -> FloatArray:
+        """The weighted expectation along the whole horizon; `weights` (H, E, I) → (N, H, I)."""
+        steps = self.gains.shape[1]
+        gains = np.einsum("hei,ehf->ifh", weights, self.gains)
+        # A matrix product per indicator: (I, N, F) @ (I, F, H).
+        plain = (self.features[:, origins].transpose(2, 1, 0) @ gains).transpose(1, 2, 0)
+        if self.seasons.shape[0] == 0:
+            return np.asarray(plain)
+        shares = np.einsum("hei,ep->phi", weights, self.follows)
+        ahead = origins[:, None] + np.arange(1, steps + 1)[None, :]
+        return np.asarray(plain + np.einsum("phi,pnhi->nhi", shares, self.seasons[:, ahead]))
+
+
+def make_experts(past: Past, steps: int, seasons: Sequence[FloatArray]) -> Experts:
+    """The experts on every row of `past`; `seasons` are profiles at its rows and `steps` further, (T + steps, I)."""
+    spans = [past.rows(seconds) for seconds in (SHORT_SECONDS, MIDDLE_SECONDS, LONG_SECONDS, HOUR_SECONDS)]
+    everything = np.ones(len(past), dtype=np.bool_)
+    features = np.concatenate(
+        [past.values[None], moving_means(past.values, past.observed, spans)]
+        + [moving_means(season[: len(past)], everything, spans[1:2]) for season in seasons]
+    )
+    names = list(PLAIN)
+    for number in range(len(seasons)):
+        suffix = "" if number == 0 else f"-{number + 1}"
+        names += [f"seasonal{suffix}", f"seasonal-level{suffix}"]
+    gains = np.zeros((len(names), steps, len(features)))
+    gains[0, :, LAST] = gains[1, :, SHORT] = gains[2, :, MIDDLE] = gains[5, :, HOUR] = 1.0
+    _add_slope(gains[3], SHORT, MIDDLE, spans[1] - spans[0], past.step_seconds)
+    _add_slope(gains[4], MIDDLE, LONG, spans[2] - spans[1], past.step_seconds)
+    follows = np.zeros((len(names), len(seasons)))
+    for number in range(len(seasons)):
+        seasonal = len(PLAIN) + 2 * number
+        follows[seasonal : seasonal + 2, number] = 1.0
+        gains[seasonal + 1, :, MIDDLE] = 1.0
+        gains[seasonal + 1, :, HOUR + 1 + number] = -1.0
+    profiles = np.stack(seasons) if seasons else np.zeros((0, len(past) + steps, past.values.shape[1]))
+    return Experts(tuple(names), features, gains, profiles, follows)
+
+
+def _add_slope(gains: FloatArray, young: int, old: int, rows_apart: int, step_seconds: float) -> None:
+    """The young level plus the slope between both, damped: the mean ages of two spans differ by half their lengths."""
+    damping = np.exp(-step_seconds / DAMPING_SECONDS)
+    reach = np.cumsum(damping ** np.arange(1, gains.shape[0] + 1)) / max(0.5 * rows_apart, 1.0)
+    gains[:, young] = 1.0 + reach
+    gains[:, old] = -reach
+
+
+def moving_means(values: FloatArray, observed: BoolArray, spans: Sequence[int]) -> FloatArray:
+    """Means of the rows that count among the last `span`, one span after the other, shape (len(spans), T, I).
+
+    Where no row counts, the row's own value stands.
+    """
+    count = values.shape[0]
+    sums = np.zeros((count + 1, values.shape[1]))
+    np.cumsum(values * observed[:, None], axis=0, out=sums[1:])
+    numbers = np.zeros(count + 1)
+    np.cumsum(observed, out=numbers[1:])
+    starts = np.maximum(np.arange(1, count + 1) - np.asarray(spans)[:, None], 0)
+    within = (numbers[1:] - numbers[starts])[:, :, None]
+    return np.where(within > 0.0, (sums[1:] - sums[starts]) / np.maximum(within, 1.0), values)

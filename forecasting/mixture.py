@@ -1,0 +1,131 @@
+"""The mixture: weights of the experts by what they would have scored, per indicator and along the horizon.
+
+    w_e ∝ exp(-a · (C_e / min C - 1) - b · (K_e / min K - 1))
+
+C is the discounted mean CRPS over the recent window, K the mean CRPS over the long history: a flat night says nothing
+about who foresees the morning, the history does. Only ratios count, so scale does not matter. Recent scores are taken
+at a few steps of the horizon (nodes) and the weights drawn out linearly between them, which leaves them convex. Before
+there is any score all experts weigh the same.
+
+How sharp (a) is itself chosen by score, the softest unless a sharper blend gains: on real traces similar experts
+average their errors out (equal weights beat a sharp choice by 3 %), on plain noise one expert is right and the rest
+only add noise (there a soft blend loses 7 %).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.experts import PLAIN, Experts, IntArray, make_experts
+from foresail.forecasting.past import Past
+from foresail.forecasting.scores import residual_crps
+from foresail.forecasting.season import profile
+
+SHARPNESSES = (2.0, 8.0, 32.0)  # the softest first
+SHARPER_MUST_GAIN = 0.01  # of the score, for each step in sharpness
+HISTORY_SHARPNESS = 10.0
+HALF_LIFE_SECONDS = 3600.0
+NODES = 3
+MOST_ORIGINS = 120  # neighbors tell nearly the same
+HALF_TRUST = 20.0  # origins at which recent scores get half their say
+WORST_EXCESS = 100.0  # more makes no difference
+ROUNDING = 1e-9  # of demand: scores below are as good as 0
+
+
+def weigh(experts: Experts, past: Past, origins: IntArray, *, excess: FloatArray | None) -> FloatArray:
+    """Weights along the horizon.
+
+    Args:
+        experts: E experts, H steps.
+        past: What they were computed on.
+        origins: Rows to score them from, all H steps of which lie in the past.
+        excess: Scores over the best one's, less 1, in the history; shape (E, I), or None.
+
+    Returns:
+        Shape (H, E, I), each column over E sums to 1.
+    """
+    steps = experts.gains.shape[1]
+    nodes = sorted({round(step) for step in np.linspace(1, steps, NODES)})
+    judged = np.zeros((len(experts.names), past.values.shape[1])) if excess is None else HISTORY_SHARPNESS * excess
+    candidates, scores = zip(*(_candidates(experts, past, origins, node, judged) for node in nodes), strict=True)
+    # One choice for all steps and indicators: a choice for each would follow the noise of the scores.
+    chosen = int((np.mean(scores, axis=0) * (1.0 + SHARPER_MUST_GAIN * np.arange(len(SHARPNESSES)))).argmin())
+    return along_horizon(np.stack([weights[chosen] for weights in candidates]), nodes)
+
+
+def _candidates(
+    experts: Experts, past: Past, origins: IntArray, node: int, judged: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Weights of each sharpness at one step, shape (K, E, I), and the blends' scores over the softest one's, (K,)."""
+    missed = _residuals(experts, past, origins, node, most=MOST_ORIGINS, half_life_seconds=HALF_LIFE_SECONDS)
+    if missed is None:
+        return np.repeat(softmax(-judged)[None], len(SHARPNESSES), axis=0), np.ones(len(SHARPNESSES))
+    residuals, discounts = missed
+    excess = origins.size / (origins.size + HALF_TRUST) * _excess(residual_crps(residuals, discounts), past)
+    candidates = np.stack([softmax(-sharpness * excess - judged) for sharpness in SHARPNESSES])
+    # Experts are linear, so what a blend missed is the blend of what they missed.
+    scores = residual_crps(np.einsum("kei,nei->nki", candidates, residuals), discounts)
+    return candidates, np.divide(scores, scores[0], out=np.ones_like(scores), where=scores[0] > 0.0).mean(axis=1)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Shares that sum to 1 over the first axis."""
+    likely = np.exp(logits - logits.max(axis=0))
+    return np.asarray(likely / likely.sum(axis=0))
+
+
+def along_horizon(at_nodes: FloatArray, nodes: list[int]) -> FloatArray:
+    """Values at ascending steps, shape (N, E, I), drawn out linearly to steps 1 … last, shape (H, E, I)."""
+    place = np.interp(np.arange(1, nodes[-1] + 1), nodes, np.arange(len(nodes)))
+    left = np.minimum(place.astype(np.intp), max(len(nodes) - 2, 0))
+    right = np.minimum(left + 1, len(nodes) - 1)
+    share = (place - left)[:, None, None]
+    return np.asarray((1.0 - share) * at_nodes[left] + share * at_nodes[right])
+
+
+def experience(history: Past, periods: tuple[float, ...], horizon_seconds: float) -> FloatArray | None:
+    """What each expert's score in the long history exceeds the best one's by, shape (E, I); None when it is short.
+
+    The same experts on coarse rows. All of them are scored where the seasonal ones have at least one period behind.
+    """
+    steps = history.rows(horizon_seconds)
+    period = max(periods, default=0.0)
+    tail = history.since(history.rows(horizon_seconds + period) + 2 if periods else 0)
+    if tail is None or len(tail) < 3 * steps + 10:
+        return None
+    offsets = (np.arange(len(tail) + steps, dtype=np.float64) - (len(tail) - 1)) * history.step_seconds
+    ahead = steps * history.step_seconds
+    seasons = [profile(history, period, offsets=offsets, ahead_seconds=ahead) for period in periods]
+    known = [season for season in seasons if season is not None]
+    if len(known) < len(periods):
+        return None
+    experts = make_experts(tail, steps, known)
+    origins = np.arange(min(10, len(tail) // 4), len(tail) - steps)
+    missed = _residuals(experts, tail, origins, steps, most=3 * MOST_ORIGINS, half_life_seconds=np.inf)
+    if missed is None:
+        return None
+    # Who among the plain experts is good changes within hours: the history only judges the seasonal ones against them.
+    excess = _excess(residual_crps(*missed), tail)
+    excess[: len(PLAIN)] = excess[: len(PLAIN)].min(axis=0)
+    return excess
+
+
+def _residuals(
+    experts: Experts, past: Past, origins: IntArray, step: int, *, most: int, half_life_seconds: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """What every expert missed, shape (N, E, I), and weights of the origins, shape (N,); None with fewer than three."""
+    usable = origins[past.observed[origins] & past.observed[origins + step]]
+    usable = usable[:: -(-usable.size // most)] if usable.size > most else usable
+    if usable.size < 3:
+        return None
+    residuals = past.values[usable + step] - experts.bases(usable, step)
+    weights = np.exp2((usable - usable[-1]) * past.step_seconds / half_life_seconds)
+    return residuals.transpose(1, 0, 2), weights / weights.sum()
+
+
+def _excess(scores: FloatArray, past: Past) -> FloatArray:
+    """By how much scores, shape (E, I), exceed the best one's; what lies within rounding of demand is as good as 0."""
+    floor = ROUNDING * past.values.mean(axis=0)
+    best = scores.min(axis=0) + floor
+    return np.asarray(np.minimum((scores + floor) / np.where(best > 0.0, best, 1.0) - (best > 0.0), WORST_EXCESS))

@@ -1,0 +1,43 @@
+"""Scores of probabilistic forecasts: CRPS of samples, and of an expert whose spread is its own residuals.
+
+    CRPS(F, y) = E|X - y| - ½ E|X - X'|,     X, X' independent from F
+
+References:
+    Gneiting and Raftery (2007), Strictly Proper Scoring Rules, Prediction, and Estimation, JASA 102.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foresail.domain.timeseries import FloatArray
+
+
+def crps(samples: FloatArray, outcome: FloatArray) -> FloatArray:
+    """CRPS of equally likely samples, shape (S, …), against outcomes, shape (…); the ensemble (1/S²) estimator."""
+    ordered = np.sort(samples, axis=0)
+    count = ordered.shape[0]
+    # ½ E|X - X'| of a sorted sample is Σ (2k - S + 1) x_k / S².
+    signs = (2.0 * np.arange(count) - count + 1.0) / (count * count)
+    sharpness = np.tensordot(signs, ordered, axes=(0, 0))
+    return np.asarray(np.abs(samples - outcome).mean(axis=0) - sharpness)
+
+
+def residual_crps(residuals: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted mean CRPS of forecasts whose spread is what the same expert's residuals were.
+
+    Forecast n is `base_n + r_m` with probability `w_m`, its outcome `base_n + r_n`; the mean over n with the same
+    weights is Σ w_n w_m |r_n - r_m| - ½ Σ w_m w_k |r_m - r_k| = ½ Σ w_n w_m |r_n - r_m|, half of Gini's mean
+    difference: the sum over the gaps between neighbors in order of W (1 - W) gap, W the weight below the gap.
+
+    Args:
+        residuals: Shape (N, …).
+        weights: Shape (N,), sum 1.
+
+    Returns:
+        Shape (…).
+    """
+    order = np.argsort(residuals, axis=0)
+    gaps = np.diff(np.take_along_axis(residuals, order, axis=0), axis=0)
+    below = np.cumsum(weights[order], axis=0)[:-1]
+    return np.asarray((below * (1.0 - below) * gaps).sum(axis=0))

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.experts import PLAIN, make_experts
+from foresail.forecasting.past import Past, trust
+from foresail.forecasting.paths import draw, normal_quantiles, small_sample_factor, usable_origins, wide
+from tests.unit.forecasting.demand import make_demand_window, make_noise, make_past
+
+
+def paths_of(past: Past, *, steps: int, expert: str = "last-value", count: int = 100) -> FloatArray:
+    weights = np.zeros((steps, len(PLAIN), 3))
+    weights[:, PLAIN.index(expert)] = 1.0
+    origins = usable_origins(past, steps, warm_up_rows=10)
+    return draw(make_experts(past, steps, []), past, origins, weights, count=count)
+
+
+def test_indicators_keep_their_dependence() -> None:
+    rng = np.random.default_rng(0)
+    requests = rng.uniform(10.0, 20.0, 300)
+    # Output tokens go against the requests, which no draw of single indicators would show.
+    values = np.stack([requests, 1000.0 * requests, 250.0 * (30.0 - requests)], axis=1)
+    past = trust(make_demand_window(values))
+    assert past is not None
+    paths = paths_of(past, steps=3, expert="marginal")
+    assert np.corrcoef(paths[:, 2, 0], paths[:, 2, 1])[0, 1] > 0.95
+    assert np.corrcoef(paths[:, 2, 0], paths[:, 2, 2])[0, 1] < -0.95
+
+
+def test_paths_keep_the_dependence_along_the_horizon() -> None:
+    """On a random walk, steps of a path differ by single steps of the walk, and its spread grows as their root."""
+    walk = 1000.0 + np.cumsum(np.random.default_rng(0).normal(size=480))
+    paths = paths_of(make_past(walk), steps=16, count=400)[:, :, 0]
+    assert np.diff(paths, axis=1).std() == pytest.approx(1.0, abs=0.25)
+    assert paths[:, 15].std() / paths[:, 0].std() == pytest.approx(4.0, abs=1.5)  # √16
+
+
+def test_the_peak_over_a_span_is_above_every_single_step_of_it() -> None:
+    paths = paths_of(make_past(make_noise(300)[:, 0]), steps=8)[:, :, 0]
+    assert np.quantile(paths[:, -4:].max(axis=1), 0.5) > np.quantile(paths[:, -1], 0.6)
+
+
+def test_a_path_is_the_expectation_plus_what_was_missed_from_one_origin() -> None:
+    past = make_past([1.0, 2.0, 4.0, 8.0, 16.0, 32.0], step_seconds=300.0)
+    experts = make_experts(past, 2, [])
+    weights = np.zeros((2, len(PLAIN), 3))
+    weights[:, 0] = 1.0
+    # From row 2 the last value missed 4 and 12; the level of 300 s rose from 4 to 32, so √(32/4) but at most √4; two
+    # steps from one origin are half a block: the stretch of few samples is at its limit, 1.5.
+    path = draw(experts, past, np.array([2]), weights, count=1)
+    np.testing.assert_allclose(path[0, :, 0], [32.0 + 4.0 * 2.0 * 1.5, 32.0 + 12.0 * 2.0 * 1.5])
+
+
+def test_the_factors_of_calibration_act_on_their_own_side() -> None:
+    past = make_past(make_noise(200)[:, 0])
+    experts = make_experts(past, 2, [])
+    weights = np.zeros((2, len(PLAIN), 3))
+    weights[:, PLAIN.index("marginal")] = 1.0
+    origins = usable_origins(past, 2, warm_up_rows=10)
+    plain = draw(experts, past, origins, weights, count=50)
+    wider = draw(experts, past, origins, weights, count=50, spread=(1.0, 2.0))
+    middle = experts.blend(np.array([199]), weights)[0]
+    np.testing.assert_allclose(np.minimum(wider, middle), np.minimum(plain, middle))
+    np.testing.assert_allclose(np.maximum(wider, middle) - middle, 2.0 * (np.maximum(plain, middle) - middle))
+
+
+def test_paths_are_never_negative() -> None:
+    falling = np.concatenate([np.linspace(100.0, 1.0, 100), np.random.default_rng(0).exponential(1.0, 60)])
+    for expert in PLAIN:
+        assert paths_of(make_past(falling), steps=10, expert=expert).min() >= 0.0
+
+
+def test_an_origin_needs_to_be_observed_itself_and_most_of_what_follows() -> None:
+    observed = np.ones(40, dtype=np.bool_)
+    observed[20:26] = False
+    past = trust(make_demand_window(make_noise(40), observed=observed))
+    assert past is not None
+    origins = usable_origins(past, 8, warm_up_rows=5).tolist()
+    assert origins[0] == 5
+    assert origins[-1] == 31  # the last from which 8 rows followed
+    # Of the eight rows after row 13 two are missing (20 and 21), after row 14 three, which is more than a quarter.
+    assert [row for row in range(12, 28) if row in origins] == [12, 13, 26, 27]
+
+
+def test_a_window_shorter_than_the_horizon_has_no_origin() -> None:
+    assert usable_origins(make_past([1.0, 2.0, 3.0]), 4, warm_up_rows=10).size == 0
+
+
+def test_newer_origins_are_drawn_more_often() -> None:
+    calm, wild = make_noise(240, spread=0.02), make_noise(240, spread=0.4, seed=1)
+    newly_wild = paths_of(make_past(np.concatenate([calm, wild])[:, 0]), steps=2, expert="marginal")
+    newly_calm = paths_of(make_past(np.concatenate([wild, calm])[:, 0]), steps=2, expert="marginal")
+    assert newly_wild.std() > newly_calm.std()
+
+
+def test_wide_paths_are_wide_around_the_last_value() -> None:
+    paths = wide(np.array([10.0, 0.0]), count=200, steps=3)
+    assert paths.shape == (200, 3, 2)
+    assert np.median(paths[:, 0, 0]) == pytest.approx(10.0, rel=0.01)
+    low, high = np.quantile(paths[:, 0, 0], [0.05, 0.95])
+    assert (low, high) == (pytest.approx(4.4, abs=0.1), pytest.approx(22.8, abs=0.3))  # 10 · exp(∓0.5 · 1.645)
+    assert (paths[:, :, 1] == 0.0).all()
+
+
+def test_few_samples_stretch_and_many_do_not() -> None:
+    assert small_sample_factor(0.1) == 1.5
+    assert small_sample_factor(25.0) == pytest.approx(1.1)
+    assert small_sample_factor(1e9) == pytest.approx(1.0)
+
+
+def test_normal_quantiles_are_symmetric() -> None:
+    quantiles = normal_quantiles(101)
+    np.testing.assert_allclose(quantiles, -quantiles[::-1], atol=1e-12)
