@@ -86,7 +86,7 @@ class Announcer:
         about = Object(key, entry.uid, entry.generation, entry.status, entry.workload)
         published = self._status.publish(about, decision, overlay, now)
         if trace is not None:
-            self._metrics.record(trace, renewed=published.renewed)
+            self._metrics.record(trace, now, renewed=published.renewed)
             if published.renewed:
                 _log(entry, trace)
         if entry.workload is not None and entry.workload.mode is Mode.AUTO:  # else only status is written

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from foresail import __version__
-from foresail.domain.decision import Decision
+from foresail.domain.decision import Decision, Outlook
 from foresail.domain.snapshot import Demand, Known, WorkloadObservation
 from foresail.domain.workload import WorkloadKey
 from foresail.operator.clock import Clock
@@ -59,15 +59,15 @@ class FleetMetrics(Collector):
         self._clock = clock
         self._records: dict[WorkloadKey, _Record] = {}
 
-    def record(self, trace: Trace, *, renewed: bool) -> None:
-        """Take in one object's cycle; `renewed`: the decision is a new one."""
+    def record(self, trace: Trace, now: float, *, renewed: bool) -> None:
+        """Take in one object's cycle at an instant; `renewed`: the decision is a new one."""
         decision = trace.decision
         record = self._records.setdefault(decision.key, _Record(trace))
         record.trace = trace
         record.decisions[decision.reason] += renewed
         for write in trace.writes:
             record.writes[write.variant, write.outcome] += 1
-        _settle_promises(record, decision)
+        _settle_promises(record, decision.outlook, now)
 
     def keep(self, keys: Iterable[WorkloadKey]) -> None:
         """Drop the series of every object but these."""
@@ -130,15 +130,15 @@ def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
     return Histogram(name, text, buckets=CYCLE_BUCKETS, registry=registry)
 
 
-def _settle_promises(record: _Record, decision: Decision) -> None:
-    outlook = decision.outlook
-    while record.promises and record.promises[0].due <= decision.time:
+def _settle_promises(record: _Record, outlook: Outlook, now: float) -> None:
+    # By the cycle's instant: an unchanged decision keeps the time at which it was taken.
+    while record.promises and record.promises[0].due <= now:
         record.due = record.promises.popleft()
         if outlook.demand_now_rps is not None:
             record.met += outlook.demand_now_rps <= record.due.q95_rps
             record.missed += outlook.demand_now_rps > record.due.q95_rps
     if outlook.demand_median_rps is not None and outlook.demand_q95_rps is not None:
-        due = decision.time + outlook.lead_time_seconds
+        due = now + outlook.lead_time_seconds
         record.promises.append(_Promise(due, outlook.demand_median_rps, outlook.demand_q95_rps))
 
 

@@ -16,7 +16,7 @@ VARIANT = OBJECT | {"variant": "h100"}
 def make_metrics(*traces: Trace) -> OperatorMetrics:
     metrics = OperatorMetrics(HandClock(wall=NOW + 10))
     for trace in traces:
-        metrics.fleet.record(trace, renewed=True)
+        metrics.fleet.record(trace, NOW, renewed=True)
     return metrics
 
 
@@ -55,9 +55,9 @@ def test_decisions_and_writes_are_counted_by_what_they_were() -> None:
 
 def test_a_forecast_is_compared_with_what_came_when_it_is_due() -> None:
     outlook = Outlook(lead_time_seconds=60.0, demand_now_rps=24.0, demand_median_rps=30.0, demand_q95_rps=40.0)
-    promise = Trace(make_decision(outlook=outlook))
-    comes = replace(promise, decision=make_decision(time=NOW + 60, outlook=replace(outlook, demand_now_rps=41.0)))
-    metrics = make_metrics(promise, comes)
+    metrics = make_metrics(Trace(make_decision(outlook=outlook)))
+    comes = Trace(make_decision(outlook=replace(outlook, demand_now_rps=41.0)))  # unchanged, so its time is too
+    metrics.fleet.record(comes, NOW + 60, renewed=False)
     assert value(metrics, "forecast_due_requests_per_second", OBJECT | {"quantile": "0.95"}) == 40.0
     assert value(metrics, "forecasts_due_total", OBJECT | {"result": "exceeded"}) == 1.0
     assert value(metrics, "forecasts_due_total", OBJECT | {"result": "covered"}) == 0.0
