@@ -30,7 +30,7 @@ NODES = 3
 MOST_ORIGINS = 120  # neighbors tell nearly the same
 HALF_TRUST = 20.0  # origins at which recent scores get half their say
 WORST_EXCESS = 100.0  # more makes no difference
-ROUNDING = 1e-9  # of demand: scores below are as good as 0
+ROUNDING = 1e-6  # of mean demand: smaller scores are as good as 0, and their ratios would be those of rounding
 
 
 def weigh(experts: Experts, past: Past, origins: IntArray, *, excess: FloatArray | None) -> FloatArray:
