@@ -15,7 +15,7 @@ NAMESPACE = "foresail-system"
 
 
 def install_chart(control_plane: ControlPlane, *, prometheus_url: str) -> None:
-    """Install CRDs, rights and settings; no image can be pulled here, so the operator runs as a process, not a pod."""
+    """Install CRDs, rights and settings, but no pod: here the operator runs as a process."""
     command = [control_plane.binaries / "helm", "install", RELEASE, CHART, "--kubeconfig", control_plane.kubeconfig]
     command += ["--namespace", NAMESPACE, "--create-namespace", "--wait"]
     command += ["--set", "replicas=0", "--set", f"prometheus.url={prometheus_url}"]
@@ -25,7 +25,7 @@ def install_chart(control_plane: ControlPlane, *, prometheus_url: str) -> None:
 
 
 def operator_login(control_plane: ControlPlane, kubectl: Kubectl, path: Path) -> Path:
-    """Write a kubeconfig with a token of the chart's ServiceAccount, so that the operator has its rights and no more."""
+    """Write a kubeconfig with a token of the chart's ServiceAccount: the operator has its rights and no more."""
     token = kubectl.run("create", "token", RELEASE, "--namespace", NAMESPACE, "--duration=24h").strip()
     return write_kubeconfig(
         path,

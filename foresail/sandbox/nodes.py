@@ -64,6 +64,7 @@ def start_kwok(processes: Processes, control_plane: ControlPlane) -> None:
         f"--kubeconfig={control_plane.kubeconfig}",
         f"--config={STAGES}",
         "--manage-all-nodes=true",
+        "--node-lease-duration-seconds=40",  # as the kubelet; without leases pods turn NotReady after a minute
         f"--server-address=127.0.0.1:{free_port()}",
     ]
     processes.start("kwok", command)
