@@ -1,0 +1,1 @@
+"""Measurements: one command, medians, CPU seconds and peak memory."""

@@ -30,7 +30,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def down() -> int:
     """End what is recorded as running."""
-    ended = stop_recorded(run_folder())
+    ended = [name for folder in ("sandbox", "attached") for name in stop_recorded(run_folder(folder))]
     print(f"ended {', '.join(ended)}" if ended else "nothing is running")
     return 0
 

@@ -20,6 +20,8 @@ from foresail.sandbox.screen import show
 from foresail.sandbox.up import run_folder
 from foresail.sandbox.view import fetch, read_views
 
+LEASE = "foresail-operator"
+
 
 def find_kubectl() -> Path | str:
     """The user's kubectl, else the one in the cache."""
@@ -27,16 +29,32 @@ def find_kubectl() -> Path | str:
     return installed or find_binaries() / "kubectl"
 
 
+def refuse_second_operator(kubectl: Kubectl) -> None:
+    """Two operators with Leases in different namespaces would not see each other.
+
+    Raises:
+        KubectlError: An operator holds a Lease already.
+    """
+    for lease in kubectl.get("leases", "-A", "--field-selector", f"metadata.name={LEASE}")["items"]:
+        if lease["spec"].get("holderIdentity"):
+            namespace = lease["metadata"]["namespace"]
+            raise KubectlError(
+                f"Foresail runs on this cluster already: {lease['spec']['holderIdentity']} holds the Lease "
+                f"{namespace}/{LEASE}; end it, or delete that Lease if it is gone"
+            )
+
+
 def attach(*, prometheus_url: str, minutes: float | None) -> int:
     """Apply the CRDs, run the operator and show its decisions; leaves nothing running."""
     if not prometheus_url:
         print("make up CLUSTER=current: PROMETHEUS: is missing; name its address, PROMETHEUS=http://…", file=sys.stderr)
         return 2
-    folder = run_folder()
+    folder = run_folder("attached")
     stop_recorded(folder)
     try:
         kubectl = Kubectl(find_kubectl(), None)
         context = kubectl.run("config", "current-context").strip()
+        refuse_second_operator(kubectl)
         with Progress().step(f"CRDs into {context}, and nothing else"):
             kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
     except (KubectlError, BinariesMissingError) as error:
@@ -72,10 +90,13 @@ def run(processes: Processes, *, prometheus_url: str, context: str, minutes: flo
         "Prometheus": prometheus_url,
         "Foresail": f"{url}/api/v1/decisions",
     }
-    show(
-        lambda: read_views(url),
-        headline=lambda: f"cluster {context}",
-        addresses=addresses,
-        check=check,
-        seconds=None if minutes is None else minutes * 60.0,
-    )
+    try:
+        show(
+            lambda: read_views(url),
+            headline=lambda: f"cluster {context}",
+            addresses=addresses,
+            check=check,
+            seconds=None if minutes is None else minutes * 60.0,
+        )
+    finally:
+        processes.ask_to_end("operator")  # gives its Lease back

@@ -108,13 +108,13 @@ class Processes:
         """The end of a process's log."""
         return self.log_of(name).read_text(errors="replace")[-characters:]
 
-    def signal(self, name: str, number: int) -> None:
-        """Send a signal to one process."""
-        self._running[name].send_signal(number)
-
-    def wait(self, name: str, *, seconds: float) -> int:
-        """Wait for a process to end by itself and return its exit status."""
-        return self._running[name].wait(timeout=seconds)
+    def ask_to_end(self, name: str, *, seconds: float = 10.0) -> None:
+        """Let a process end in its own way (SIGTERM), so that it gives back what it holds; then insist."""
+        if self.is_running(name):
+            self._running[name].terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._running[name].wait(timeout=seconds)
+        self.stop(name)
 
     def stop(self, *names: str) -> None:
         """End the named processes, or all, newest first. SIGKILL: a graceful stop of etcd takes many seconds."""

@@ -56,10 +56,10 @@ class Sandbox:
     operator_url: str
 
 
-def run_folder() -> Path:
-    """Where this checkout's sandbox runs; outside the checkout, one per checkout."""
+def run_folder(name: str = "sandbox") -> Path:
+    """Where this checkout's processes run; outside the checkout, one per checkout and purpose."""
     digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-    return cache_folder() / "run" / digest
+    return cache_folder() / "run" / f"{name}-{digest}"
 
 
 def start_simulator(processes: Processes, control_plane: ControlPlane, scene: Scene) -> str:
