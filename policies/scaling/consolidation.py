@@ -15,7 +15,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.scaling import words
 from foresail.policies.scaling.bayes import ROUNDING, worth_of
 from foresail.policies.scaling.case import Case, Counts
-from foresail.policies.scaling.prices import critical_ratio
+from foresail.policies.scaling.prices import promised_share
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.verdict import Verdict
 
@@ -39,7 +39,7 @@ def check_consolidation(case: Case, counts: Counts) -> Verdict | None:
 def carries(case: Case, needs: Needs, counts: Counts) -> bool:
     """Whether the ready replicas left by a step carry the demand of now, and the forecast but for the share allowed."""
     left = np.array([min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True)])
-    allowed = 1.0 - critical_ratio(case.workload.slo)
+    allowed = 1.0 - promised_share(case.workload.slo)
     return all(
         _carries(left[[*seats]], needs.now[[*seats], None], 0.0)
         and _carries(left[[*seats]], needs.until[[*seats]], allowed)

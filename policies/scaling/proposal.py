@@ -15,7 +15,7 @@ from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
 from foresail.policies.scaling.bayes import Choice, Limits, Rates, choose
 from foresail.policies.scaling.case import Case, Counts
-from foresail.policies.scaling.prices import Prices, critical_ratio
+from foresail.policies.scaling.prices import Prices, critical_ratio, promised_share
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.restraints import stuck_sentence
 from foresail.policies.scaling.verdict import Verdict, step_of
@@ -77,11 +77,12 @@ def _problem(case: Case) -> tuple[Reason, str] | None:
 
 def _choose_by_role(case: Case, needs: Needs, prices: Prices, *, capped: bool) -> list[tuple[list[int], Choice]]:
     chosen = []
+    promise, switching = promised_share(case.workload.slo), prices.of_switching(case.lead_time_seconds)
     for seats in map(list, case.roles):
         rates = Rates(
             tuple(case.seats[v].usd_per_hour for v in seats),
-            critical_ratio(case.workload.slo),
-            prices.of_switching(case.lead_time_seconds),
+            critical_ratio(promise, needs.ahead[seats[0]], switching),
+            switching,
         )
         choice = choose(
             needs.ahead[seats],

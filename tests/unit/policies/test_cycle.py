@@ -155,7 +155,7 @@ def test_scarce_gpus_go_to_the_greater_priority_and_not_to_those_that_only_advis
     other = make_observation(make_workload("other"))
     advised = make_observation(make_workload("advised", priority=99, mode=Mode.ADVISORY))
     fleet = make_snapshot(other, advised, urgent, pools=[make_pool(free=4)])
-    forecasts = {key: make_forecast(40) for key in fleet.workloads}
+    forecasts = {key: make_forecast(46) for key in fleet.workloads}
     memory = Memory({k: m for o in (other, urgent, advised) for k, m in make_memory(o.workload).workloads.items()})
     decisions = run_cycle(fleet, forecasts, memory).decisions
     assert [decisions[WorkloadKey("prod", name)].desired for name in ("urgent", "other")] == [8, 6]
