@@ -37,6 +37,7 @@ class ForesailPolicy:
         workload: Its spec, with one variant.
         accelerators: Profiles by name.
         startup_seconds: What the operator is taken to have measured before it first sees a start.
+        model: Name that the engines' metrics carry, under which profiles list the capacity; None when they tell none.
         cycle_seconds: Until the next decision.
         forecaster: Kept warm between cycles.
         prices: Of replicas and switching.
@@ -45,6 +46,7 @@ class ForesailPolicy:
     workload: Workload
     accelerators: Mapping[str, Accelerator] = field(default_factory=lambda: MappingProxyType({}))
     startup_seconds: float = 45.0
+    model: str | None = None
     cycle_seconds: float = 15.0
     forecaster: MixtureForecaster = field(default_factory=MixtureForecaster)
     prices: Prices = field(default_factory=Prices)
@@ -53,7 +55,7 @@ class ForesailPolicy:
 
     def __call__(self, now: float, observation: Observation) -> int:
         """The desired number of replicas."""
-        seen = observe(self.workload, observation, startup_seconds=self.startup_seconds)
+        seen = observe(self.workload, observation, startup_seconds=self.startup_seconds, model=self.model)
         snapshot = FleetSnapshot(
             now=now,
             cycle_seconds=self.cycle_seconds,
@@ -77,7 +79,9 @@ class ForesailPolicy:
         return self.forecaster.forecast({key: request})[key]
 
 
-def observe(workload: Workload, observation: Observation, *, startup_seconds: float) -> WorkloadObservation:
+def observe(
+    workload: Workload, observation: Observation, *, startup_seconds: float, model: str | None = None
+) -> WorkloadObservation:
     """What the operator would see of a simulated fleet."""
     counts = observation.replicas
     replicas = Replicas(counts.current, counts.ready, starting=counts.starting, draining=counts.draining)
@@ -104,4 +108,5 @@ def observe(workload: Workload, observation: Observation, *, startup_seconds: fl
         history=observation.history,
         waiting=Known(float(observation.waiting)),
         running=Known(float(observation.running)),
+        model=model,
     )
