@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from foresail.sandbox.binaries import BinariesMissingError, find_binaries
 from foresail.sandbox.chart import ROOT
@@ -29,19 +32,33 @@ def find_kubectl() -> Path | str:
     return installed or find_binaries() / "kubectl"
 
 
+def holders(leases: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, str]:
+    """Who holds which Lease of an operator and has renewed it in time, by its namespace."""
+    held = {}
+    for lease in leases:
+        spec = lease["spec"]
+        renewed = datetime.fromisoformat(spec.get("renewTime", "1970-01-01T00:00:00Z"))
+        if spec.get("holderIdentity") and (now - renewed).total_seconds() <= spec.get("leaseDurationSeconds", 15):
+            held[lease["metadata"]["namespace"]] = spec["holderIdentity"]
+    return held
+
+
+def find_operators(kubectl: Kubectl) -> dict[str, str]:
+    """Operators that run on the cluster, by the namespace of their Lease."""
+    leases = kubectl.get("leases", "-A", "--field-selector", f"metadata.name={LEASE}")["items"]
+    return holders(leases, datetime.now(UTC))
+
+
 def refuse_second_operator(kubectl: Kubectl) -> None:
     """Two operators with Leases in different namespaces would not see each other.
 
     Raises:
         KubectlError: An operator holds a Lease already.
     """
-    for lease in kubectl.get("leases", "-A", "--field-selector", f"metadata.name={LEASE}")["items"]:
-        if lease["spec"].get("holderIdentity"):
-            namespace = lease["metadata"]["namespace"]
-            raise KubectlError(
-                f"Foresail runs on this cluster already: {lease['spec']['holderIdentity']} holds the Lease "
-                f"{namespace}/{LEASE}; end it, or delete that Lease if it is gone"
-            )
+    for namespace, holder in find_operators(kubectl).items():
+        raise KubectlError(
+            f"Foresail runs on this cluster already: {holder} holds the Lease {namespace}/{LEASE}; end that one first"
+        )
 
 
 def attach(*, prometheus_url: str, minutes: float | None) -> int:
