@@ -151,9 +151,7 @@ def measure_fleet(settings: FleetSettings, say: Callable[[str], None]) -> dict[s
     return report | {"help_seconds": measure_help()}
 
 
-def make_fleet(
-    processes: Processes, control_plane: ControlPlane, kubectl: Kubectl, settings: FleetSettings
-) -> None:
+def make_fleet(processes: Processes, control_plane: ControlPlane, kubectl: Kubectl, settings: FleetSettings) -> None:
     """Create all objects and wait until every replica is ready."""
     kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
     kubectl.run("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
