@@ -7,7 +7,6 @@ Real: etcd, API server, controller-manager, scheduler, the operator as a process
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -15,9 +14,10 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -32,8 +32,10 @@ from foresail.sandbox.nodes import node_manifests, start_kwok
 from foresail.sandbox.processes import ProcessError, Processes
 from tests.fakes.prometheus import FakePrometheus
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 4.0  # a look costs the operator CPU too: often enough to tell cycles apart, and no oftener
 HELP_RUNS = 9
+# Series of the operator that tell what was decided: they stay the same when nothing changes.
+STATE = tuple(f"foresail_{name}" for name in ("decisions_total", "condition{", "current_", "desired_", "ready_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,29 @@ class FleetSettings:
     rest_limit_seconds: float = 600.0
 
 
+class Look(NamedTuple):
+    """Totals at an instant, and everything that a decision can change."""
+
+    cycles: int = 0
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    writes: int = 0
+    asked: int = 0
+    state: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class CycleCost:
-    """One cycle, between two looks at the operator's own metrics."""
+    """One cycle, between two looks at the operator's own metrics.
+
+    `changed`: since the look before, some decision, condition or number of replicas is another one.
+    """
 
     cpu_seconds: float
     wall_seconds: float
     queries: int
     writes: int
+    changed: bool
 
 
 @dataclass(slots=True)
@@ -75,45 +92,52 @@ class Watcher:
 
     url: str
     prometheus: FakePrometheus
-    _count: int = 0
-    _cpu: float = 0.0
-    _wall: float = 0.0
-    _asked: int = 0
-    _writes: int = 0
     costs: list[CycleCost] = field(default_factory=list)
+    _before: Look = field(default_factory=Look)
 
     def look(self) -> bool:
         """Note the cycle that ended since the last look, if one did; two in between count as one of both."""
-        numbers = read_metrics(self.url)
-        count = int(numbers.get("foresail_cycle_cpu_seconds_count", 0))
-        if count == self._count:
+        now, before = read_metrics(self.url, len(self.prometheus.asked)), self._before
+        if now.cycles == before.cycles:
             return False
-        cpu, wall = numbers["foresail_cycle_cpu_seconds_sum"], numbers["foresail_cycle_duration_seconds_sum"]
-        writes, asked = int(numbers["foresail_api_writes_total"]), len(self.prometheus.asked)
-        self.costs.append(CycleCost(cpu - self._cpu, wall - self._wall, asked - self._asked, writes - self._writes))
-        self._count, self._cpu, self._wall, self._asked, self._writes = count, cpu, wall, asked, writes
+        cost = CycleCost(
+            now.cpu_seconds - before.cpu_seconds,
+            now.wall_seconds - before.wall_seconds,
+            now.asked - before.asked,
+            now.writes - before.writes,
+            changed=now.state != before.state,
+        )
+        self.costs.append(cost)
+        self._before = now
         return True
 
     def follow(self, enough: Callable[[list[CycleCost]], bool], *, seconds: float) -> list[CycleCost]:
-        """Follow cycles until there are enough; those followed.
+        """Follow cycles, asking after each whether there are enough; those followed.
 
         Raises:
             ProcessError: It took too long.
         """
         first, deadline = len(self.costs), time.monotonic() + seconds
-        while not enough(self.costs[first:]):
+        while not (self.look() and enough(self.costs[first:])):
             if time.monotonic() > deadline:
                 raise ProcessError(f"not enough after {seconds:.0f} s: {self.costs[-5:]}")
             time.sleep(POLL_SECONDS)
-            self.look()
         return self.costs[first:]
 
 
-def read_metrics(url: str) -> dict[str, float]:
-    """The operator's own series without labels."""
+def read_metrics(url: str, asked: int = 0) -> Look:
+    """The operator's own series."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(foresail_\w+) ([0-9.e+-]+)$", text, re.MULTILINE)}
+        lines = answer.read().decode().splitlines()
+    numbers = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+    return Look(
+        int(numbers.get("foresail_cycle_cpu_seconds_count", 0)),
+        numbers.get("foresail_cycle_cpu_seconds_sum", 0.0),
+        numbers.get("foresail_cycle_duration_seconds_sum", 0.0),
+        int(numbers.get("foresail_api_writes_total", 0)),
+        asked,
+        frozenset(line for line in lines if line.startswith(STATE)),
+    )
 
 
 def measure_fleet(settings: FleetSettings, say: Callable[[str], None]) -> dict[str, Any]:
@@ -142,7 +166,9 @@ def measure_fleet(settings: FleetSettings, say: Callable[[str], None]) -> dict[s
                 "cycle_seconds": settings.cycle_seconds,
                 "first_cycles": summarize(busy),
                 "quiet_cycles": summarize(quiet),
-                "objects_changed_while_quiet": changed,
+                "writes_where_nothing_changed": sum(cost.writes for cost in undisturbed(quiet)),
+                "cycles_where_nothing_changed": len(undisturbed(quiet)),
+                "objects_written_meanwhile": changed,
                 "operator_cpu_share_of_one_core": round(share, 3),
                 "operator_peak_mebibytes": round(usage_of(pid).peak_mebibytes, 1),
                 "torch_mapped": maps_library(pid, "torch"),
@@ -194,9 +220,10 @@ def start_operator(
 def answers(url: str) -> bool:
     """Whether the operator serves its metrics."""
     try:
-        return bool(read_metrics(url))
+        read_metrics(url)
     except OSError:
         return False
+    return True
 
 
 def wait_for_rest(watcher: Watcher, kubectl: Kubectl, settings: FleetSettings) -> list[CycleCost]:
@@ -226,6 +253,11 @@ def decisions(url: str) -> dict[str, int]:
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
 
 
+def undisturbed(costs: list[CycleCost]) -> list[CycleCost]:
+    """Cycles in which nothing changed, nor in the one before, whose status may be written a moment later."""
+    return [now for before, now in pairwise(costs) if not before.changed and not now.changed]
+
+
 def summarize(costs: list[CycleCost]) -> dict[str, Any]:
     """Medians, and the worst of them; with fewer than a hundred cycles the 99th percentile is nearly the worst."""
     cpu = np.array([cost.cpu_seconds for cost in costs])
@@ -237,6 +269,7 @@ def summarize(costs: list[CycleCost]) -> dict[str, Any]:
         "wall_seconds_median": round(statistics.median(cost.wall_seconds for cost in costs), 3),
         "queries_most": max(cost.queries for cost in costs),
         "writes": sum(cost.writes for cost in costs),
+        "cycles_with_a_change": sum(cost.changed for cost in costs),
     }
 
 

@@ -1,0 +1,81 @@
+"""`make bench`: measure, print tables, write JSON. Exit status 1 when something that was asked is not met."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.fleet import FleetSettings, measure_fleet
+from benchmarks.machine import describe_machine, usage_of, used_by_this_process
+from benchmarks.ramp import measure_ramp
+from benchmarks.tables import make_console, ramp_tables, verdict_table
+from benchmarks.verdicts import Verdict, judge_fleet, judge_ramp
+from foresail.sandbox.chart import ROOT
+
+Part = tuple[dict[str, Any], list[Verdict], Sequence[Table]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure the chosen parts."""
+    arguments = make_parser().parse_args(argv)
+    console, met = make_console(), True
+    print("machine:", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in describe_machine().items()))
+    parts: dict[str, Callable[[argparse.Namespace], Part]] = {"ramp": measure_ramps, "fleet": measure_fleets}
+    for name in arguments.parts or parts:
+        before, machine = usage_of(), describe_machine()
+        report, verdicts, tables = parts[name](arguments)
+        report |= {"machine": machine, "benchmark_used": used_by_this_process(before), "verdicts": verdicts}
+        path = write(arguments.out / f"{name}.json", report)
+        for table in (*tables, verdict_table(f"{name}: asked and measured", verdicts)):
+            console.print(table)
+        used = report["benchmark_used"]
+        print(
+            f"{name}: {used['cpu_seconds']:.0f} s of CPU, {used['peak_mebibytes']:.0f} MiB at most; figures in {path}"
+        )
+        met = met and all(verdict["met"] for verdict in verdicts)
+    return 0 if met else 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    defaults = FleetSettings()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="ramp|fleet", help="what to measure; all when none is named")
+    parser.add_argument("--seeds", type=int, default=5, help="of the ramp's requests")
+    parser.add_argument("--models", type=int, default=defaults.models, help="ModelDeployments of the fleet")
+    parser.add_argument("--cycles", type=int, default=defaults.cycles, help="measured on the fleet at rest")
+    parser.add_argument("--out", type=Path, default=ROOT / ".foresail" / "bench", help="folder of the JSON")
+    return parser
+
+
+def measure_ramps(arguments: argparse.Namespace) -> Part:
+    """The ramp's figures."""
+    report = measure_ramp(seeds=arguments.seeds, say=_say)
+    return report, judge_ramp(report), list(ramp_tables(report))
+
+
+def measure_fleets(arguments: argparse.Namespace) -> Part:
+    """The fleet's figures."""
+    report = measure_fleet(FleetSettings(models=arguments.models, cycles=arguments.cycles), _say)
+    return report, judge_fleet(report), []
+
+
+def write(path: Path, report: dict[str, Any]) -> Path:
+    """Write a report."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
