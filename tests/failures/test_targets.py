@@ -1,0 +1,149 @@
+"""What goes wrong with the target, its pods and its other controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from tests.conftest import wait_for
+from tests.failures.play import play
+from tests.failures.row import Is, Row, Series, Stage
+from tests.failures.scene import NEVER, Scene
+from tests.fakes.prometheus import PodLoad
+
+pytestmark = pytest.mark.cluster
+
+NOT_FOUND = Is("TargetResolved", "False", "TargetNotFound")
+FOUND = Is("TargetResolved", "True", "TargetFound")
+CONFLICTING = Series("conflict", own=True, equals=1.0)
+
+
+def nothing(_: Scene) -> None:
+    """It is wrong from the beginning."""
+
+
+def create(scene: Scene) -> None:
+    scene.create_target()
+
+
+def delete(scene: Scene) -> None:
+    scene.api.remove(scene.target)
+
+
+def recreate(scene: Scene) -> None:
+    before = scene.api.ask("GET", scene.target)["metadata"]["uid"]
+    delete(scene)
+    create(scene)
+    assert scene.api.ask("GET", scene.target)["metadata"]["uid"] != before
+    wait_for(scene.serve, what="ready pods")
+
+
+def edit_by_hand(scene: Scene) -> None:
+    scene.api.ask("PATCH", f"{scene.target}/scale", {"spec": {"replicas": 5}})
+
+
+def hpas(scene: Scene) -> str:
+    return f"/apis/autoscaling/v2/namespaces/{scene.namespace}/horizontalpodautoscalers"
+
+
+def add_hpa(scene: Scene) -> None:
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+    }
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": scene.name}
+    spec: dict[str, Any] = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 10, "metrics": [metric]}
+    scene.api.ask("POST", hpas(scene), {"metadata": {"name": scene.name}, "spec": spec})
+
+
+def remove_hpa(scene: Scene) -> None:
+    scene.api.remove(f"{hpas(scene)}/{scene.name}")
+
+
+def half_ready(scene: Scene) -> None:
+    """Two of four pods become unready; the router sends everything to the others, where it queues."""
+    pods = scene.pods()
+    for pod in pods[:2]:
+        scene.set_ready(pod, ready=False)
+    left = [pod["metadata"]["name"] for pod in pods[2:]]
+    scene.engines.pods = {(scene.namespace, name): PodLoad(rps=5.0, waiting=50.0, waiting_growth=5.0) for name in left}
+
+
+def all_ready(scene: Scene) -> None:
+    for pod in scene.pods():
+        scene.set_ready(pod, ready=True)
+
+
+ROWS = (
+    Row(
+        "target missing",
+        nothing,
+        (NOT_FOUND, Is("Ready", "False", "TargetNotFound")),
+        "TargetNotFound",
+        Series("condition", {"type": "TargetResolved", "status": "False"}, own=True, equals=1.0),
+        replicas=None,
+        end=create,
+        healed=(FOUND,),
+        stage=Stage(has_target=False),
+    ),
+    Row(
+        "target deleted",
+        delete,
+        (NOT_FOUND, Is("Ready", "False", "TargetNotFound")),
+        "TargetNotFound",
+        Series("current_replicas", {"variant": "h100"}, own=True, gone=True),
+        replicas=None,
+        end=create,
+    ),
+    Row(
+        "target recreated with another UID",
+        recreate,
+        (FOUND, Is("MetricsAvailable", "True", "MetricsFresh")),
+        None,
+        Series("ready_replicas", {"variant": "h100"}, own=True, equals=3.0),
+    ),
+    Row(
+        "replicas edited by hand",
+        edit_by_hand,
+        (Is("Conflict", "True", "EditedByHand"), Is("Ready", "False", "EditedByHand")),
+        "EditedByHand",
+        CONFLICTING,
+        replicas=5,
+        healed=(Is("Conflict", "True", "EditedByHand"),),  # we stand down for a stabilization window
+        stage=Stage(most=8, rps=5.0, window_seconds=300),
+    ),
+    Row(
+        "HPA appears and goes",
+        add_hpa,
+        (Is("Conflict", "True", "ConflictingController"), Is("Ready", "False", "ConflictingController")),
+        "ConflictingController",
+        CONFLICTING,
+        end=remove_hpa,
+        healed=(Is("Conflict", "False", "NoConflict"), Is("Ready", "True", "Deciding")),
+    ),
+    Row(
+        "half the pods ready",
+        half_ready,
+        (Is("MetricsAvailable", "True", "MetricsFresh"), Is("Ready", "True", "Deciding")),
+        None,
+        Series("ready_replicas", {"variant": "h100"}, own=True, equals=2.0),
+        replicas=4,
+        end=all_ready,
+        stage=Stage(replicas=4, most=4, startup=NEVER),
+        level="no kubelet: the pods' readiness is written by the test",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def scene(open_scene: Callable[..., AbstractContextManager[Scene]]) -> Iterator[Scene]:
+    with open_scene() as scene:
+        yield scene
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_targets(row: Row, scene: Scene) -> None:
+    play(row, scene)
