@@ -52,7 +52,7 @@ class WatchTimeouts:
     stale_seconds: float = 95.0
     reconnect_seconds: float = 2.0
     probe_seconds: float = 30.0
-    page_objects: int = 500
+    page_objects: int = 100
 
 
 DEFAULT_TIMEOUTS = WatchTimeouts()
