@@ -5,7 +5,8 @@ Renewal follows the windows' time, never a count of calls or a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Seasons:
     Args:
         made_at: End of the recent window then.
         asked: The period that was given, None: it was looked for.
-        history: What was trusted of it.
+        history: What was trusted of it, in single precision.
         periods: Seconds.
         excess: By how much each expert's score exceeded the best one's, shape (E, I), None: too short to tell.
     """
@@ -73,7 +74,8 @@ class Remembered:
         if past is None:
             return  # What was learned before still holds; a season does not end with an outage of Prometheus.
         periods = find_periods(past) if period_seconds is None else (period_seconds,)
-        self._seasons = Seasons(recent.end, period_seconds, past, periods, experience(past, periods, ahead_seconds))
+        excess = experience(past, periods, ahead_seconds)
+        self._seasons = Seasons(recent.end, period_seconds, _halve(past), periods, excess)
         self._renewals += 1
         self._weights = None
 
@@ -107,3 +109,8 @@ class Remembered:
         age = 0.0 if fits else self.turn * WEIGHTS_SECONDS
         self._weights = Weights(past.end - age, weigh(experts, past, origins, excess=excess))
         return self._weights.values
+
+
+def _halve(past: Past) -> Past:
+    """The same past in half the memory: weeks are kept of every workload, and seven digits are enough for a mean."""
+    return replace(past, values=cast(FloatArray, past.values.astype(np.float32)))
