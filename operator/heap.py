@@ -2,7 +2,7 @@
 
 Every cycle replaces the past of every workload, arrays of a hundred kilobytes. By default such blocks soon come from
 the heap, where whatever outlives them keeps the hole, and each thread has a heap of its own: a fleet of two hundred
-models held 219 MB after an hour's quarter, and 20 to 30 MB less with these settings. Elsewhere nothing is done.
+models held 214 MiB after a quarter of an hour, and some 20 MiB less with these settings. Elsewhere nothing is done.
 """
 
 from __future__ import annotations
