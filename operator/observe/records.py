@@ -143,7 +143,7 @@ def read_target(body: Mapping[str, Any], before: TargetRecord | None, now: float
     """
     metadata, spec = body["metadata"], body.get("spec") or {}
     replicas = int(spec.get("replicas", 1))
-    writers = dict(_replica_writers(metadata.get("managedFields") or ()))
+    writers = dict(_replica_writers(metadata.get("managedFields") or (), now))
     foreign = before.foreign_write if before is not None and before.uid == metadata["uid"] else None
     if before is not None and before.uid == metadata["uid"] and before.replicas != replicas:
         if OUR_MANAGER in writers:
@@ -172,10 +172,11 @@ def read_rival(body: Mapping[str, Any]) -> RivalRecord | None:
     return RivalRecord(body["kind"], namespace, metadata["name"], TargetKey(group, kind, namespace, ref["name"]))
 
 
-def _replica_writers(managed_fields: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, float]]:
+def _replica_writers(managed_fields: Iterable[Mapping[str, Any]], now: float) -> Iterable[tuple[str, float]]:
+    # The API server notes no time for what was written through /scale, as `kubectl scale` does: it was just now.
     for entry in managed_fields:
         if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
-            yield entry.get("manager") or "unknown", to_instant(entry.get("time")) or 0.0
+            yield entry.get("manager") or "unknown", to_instant(entry.get("time")) or now
 
 
 def _since(condition: Mapping[str, Any]) -> float | None:

@@ -33,7 +33,8 @@ def make_deployment(namespace: str) -> dict[str, Any]:
 
 
 async def test_our_writes_are_ours_and_others_are_noticed(cluster: Cluster, namespace: str) -> None:
-    store = Store(HandClock(wall=NOW + 10 * 365 * 86_400))
+    clock = HandClock(wall=NOW + 10 * 365 * 86_400)
+    store = Store(clock)
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/chat"
     key = TargetKey("apps", "Deployment", namespace, "chat")
 
@@ -54,6 +55,9 @@ async def test_our_writes_are_ours_and_others_are_noticed(cluster: Cluster, name
         assert await look() == (3, None)
         cluster.kubectl.run("scale", "deployment/chat", "--replicas=2", "-n", namespace)
         assert await look() == (2, "kubectl")
+        foreign = store.targets[key].foreign_write
+        assert foreign is not None
+        assert foreign.time == clock.wall()  # the API server notes no time for what is written through /scale
         await scale(3, "foresail")
         assert await look() == (3, None)
         cluster.kubectl.run("apply", "-f", "-", stdin=json.dumps(make_deployment(namespace)))
