@@ -81,7 +81,7 @@ ROWS = (
     Row(
         "target missing",
         nothing,
-        (NOT_FOUND, Is("Ready", "False", "TargetNotFound")),
+        (NOT_FOUND,),
         "TargetNotFound",
         Series("condition", {"type": "TargetResolved", "status": "False"}, own=True, equals=1.0),
         replicas=None,
@@ -92,7 +92,7 @@ ROWS = (
     Row(
         "target deleted",
         delete,
-        (NOT_FOUND, Is("Ready", "False", "TargetNotFound")),
+        (NOT_FOUND,),
         "TargetNotFound",
         Series("current_replicas", {"variant": "h100"}, own=True, gone=True),
         replicas=None,
