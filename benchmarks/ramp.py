@@ -38,7 +38,7 @@ from foresail.simulator.trace import RateTrace
 
 TRACE = ROOT / "examples" / "data" / "servegen-chat.csv"
 EXAMPLE = ROOT / "examples" / "01-one-model"
-FORESAIL, IN_FLIGHT = "Foresail, untuned", "HPA's rule, requests in flight, 80 %"
+FORESAIL, IN_FLIGHT = "Foresail, untuned", "HPA's rule, in flight, 80 %"
 LOWER_TARGETS = (0.65, 0.5, 0.4)  # of the rule on work: what it costs to be as safe
 
 

@@ -32,7 +32,7 @@ def ramp_tables(report: Mapping[str, Any]) -> Iterator[Table]:
             "TTFT p95",
             "first / worst lead",
         ):
-            table.add_column(name, justify="right" if name else "left")
+            table.add_column(name, justify="right" if name else "left", no_wrap=not name)
         for name, row in policies.items():
             table.add_row(name, *_ramp_cells(row))
         yield table
