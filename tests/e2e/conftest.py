@@ -23,10 +23,10 @@ from tests.conftest import ROOT, wait_for
 STEP_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
 DAYS = 14
-SPEED = 120.0  # a day passes in twelve minutes
+SPEED = 150.0  # a day passes in ten minutes
 NIGHT_RPS, DAY_RPS = 6.0, 30.0  # one replica at night; five or six by day
-MORNING_SECONDS = 7.5 * 3600.0  # the ramp starts here and takes two hours: one minute
-PLAYED_BEFORE_SECONDS = 2.5 * 3600.0  # played before the ramp: 75 s
+MORNING_SECONDS = 7.5 * 3600.0  # the ramp starts here and takes two hours: 48 s
+PLAYED_BEFORE_SECONDS = 2.5 * 3600.0  # played before the ramp: one minute
 STARTUP_SECONDS = 10.0
 
 
