@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
@@ -40,10 +40,11 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GridShape:
-    """A grid's spacing and how many rows it keeps."""
+    """A grid's spacing and how many rows it keeps; `long`: so many that single precision, half the memory, must do."""
 
     step_seconds: float
     rows: int
+    long: bool = False
 
     def row(self, now: float) -> int:
         """The row nearest to an instant."""
@@ -157,7 +158,8 @@ class Grid:
 
     def _make_rows(self) -> Rows:
         shape = (self.shape.rows, len(DEMAND_INDICATORS))
-        return Rows(np.zeros(shape), np.zeros(shape, dtype=np.bool_))
+        values = np.zeros(shape, dtype=np.float32 if self.shape.long else np.float64)
+        return Rows(cast(FloatArray, values), np.zeros(shape, dtype=np.bool_))
 
     def _start(self, row: int) -> None:
         self.last = row

@@ -36,7 +36,7 @@ def recent_shape(settings: Settings) -> GridShape:
 def history_shape(settings: Settings) -> GridShape:
     """As far back and as coarse as the settings say."""
     rows = round(settings.history_hours * 3600 / settings.history_step_seconds)
-    return GridShape(settings.history_step_seconds, max(rows, 1))
+    return GridShape(settings.history_step_seconds, max(rows, 1), long=True)
 
 
 @dataclass(slots=True)
