@@ -48,7 +48,7 @@ class FleetSettings:
         cycle_seconds: The operator's own default.
         stabilization_seconds: Of scale-down, short so that rest is reached soon.
         settle_seconds: How long the fleet is left alone first: windows after a change of leader, first scale-downs.
-        rest_cycles: So many cycles in a row without a write are rest.
+        rest_cycles: Then so many in a row without a write; later changes are told apart cycle by cycle.
         rest_limit_seconds: Rest has to be reached within.
     """
 
@@ -57,7 +57,7 @@ class FleetSettings:
     cycle_seconds: float = 15.0
     stabilization_seconds: int = 30
     settle_seconds: float = 150.0
-    rest_cycles: int = 3
+    rest_cycles: int = 1
     rest_limit_seconds: float = 600.0
 
 
