@@ -22,7 +22,7 @@ from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown, WorkloadObservation
 from foresail.domain.workload import WorkloadKey
-from foresail.operator.actuate.scale import Outcome
+from foresail.operator.actuate.scale import Outcome, OutcomeKind
 from foresail.operator.clock import Clock
 from foresail.operator.explain.announcer import Announcer, Stored
 from foresail.operator.explain.metrics import OperatorMetrics
@@ -177,6 +177,7 @@ class Loop:
         term.memory = result.memory
         with self._timed("actuate"):
             outcomes = await self._stages.actuator.act(result.decisions, snapshot.workloads)
+        term.memory = forget_unwritten(result.memory, outcomes, snapshot.now)
         with self._timed("explain"):
             traces = {
                 key: Trace(
@@ -237,6 +238,17 @@ def forget_instants(memory: Memory) -> Memory:
             for key, entry in memory.workloads.items()
         }
     )
+
+
+def forget_unwritten(memory: Memory, outcomes: Mapping[WorkloadKey, tuple[Outcome, ...]], now: float) -> Memory:
+    """The memory without the changes of this cycle that were not written: they use up no step of `behavior`."""
+    entries = dict(memory.workloads)
+    for key, found in outcomes.items():
+        failed = {outcome.variant for outcome in found if outcome.kind is not OutcomeKind.WRITTEN}
+        if failed and key in entries:
+            kept = tuple(c for c in entries[key].changes if c.time != now or c.variant not in failed)
+            entries[key] = replace(entries[key], changes=kept)
+    return Memory(entries)
 
 
 def _write(outcome: Outcome) -> Write:

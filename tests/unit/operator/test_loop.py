@@ -95,7 +95,7 @@ class House:
         self._fail("decide")
         assert set(forecasts) == {KEY}
         self.memories.append(memory)
-        return CycleResult({KEY: make_decision()}, make_memory())
+        return CycleResult({KEY: make_decision()}, make_memory(changes=(Change(self.clock.wall(), "h100", 2),)))
 
     async def act(
         self, decisions: Mapping[WorkloadKey, Decision], _: Mapping[WorkloadKey, WorkloadObservation]
@@ -134,6 +134,15 @@ async def test_a_cycle_goes_from_observation_to_status() -> None:
     assert len(house.acted) == 1
     assert house.announcer.traces[KEY].writes[0].outcome == "Written"
     assert house.events() == ["ForecastDemand"]
+
+
+@pytest.mark.parametrize(("outcome", "remembered"), [(OutcomeKind.WRITTEN, 1), (OutcomeKind.CONFLICT, 0)])
+async def test_a_change_that_was_not_written_uses_up_no_step(outcome: OutcomeKind, remembered: int) -> None:
+    house = House()
+    house.outcome = outcome
+    await house.loop.turn()
+    await house.loop.turn()
+    assert len(house.memories[-1].workloads[KEY].changes) == remembered
 
 
 async def test_in_advisory_only_status_is_written() -> None:
