@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.failures.gateway import Gateway
 from tests.failures.scene import Scene, make_profile, operator_flags
 from tests.failures.witness import Witness
 from tests.fakes.prometheus import FakePrometheus
-from tests.integration.process import OperatorProcess
+from tests.integration.process import FORESAIL, OperatorProcess
 
 _numbers = itertools.count(1)
 
@@ -48,13 +48,21 @@ def open_scene(
     """Opens scenes with a Prometheus of our own making."""
 
     @contextmanager
-    def open_one(*, kubeconfig: Path = gpu_nodes.kubeconfig, gateway: Gateway | None = None) -> Iterator[Scene]:
+    def open_one(
+        *,
+        kubeconfig: Path = gpu_nodes.kubeconfig,
+        gateway: Gateway | None = None,
+        entry: Sequence[str] = FORESAIL,
+        lease_namespace: str | None = None,
+    ) -> Iterator[Scene]:
         folder, namespace = tmp_path_factory.mktemp("scene"), make_place()
         with FakePrometheus() as prometheus:
             flags = operator_flags(folder, namespace, kubeconfig, prometheus.url)
+            if lease_namespace is not None:
+                flags += ["--lease-namespace", lease_namespace]
             with (
                 Witness(api, namespace) as witness,
-                OperatorProcess(folder / "operator.log", *flags) as operator,
+                OperatorProcess(folder / "operator.log", *flags, entry=entry) as operator,
             ):
                 yield Scene(api, namespace, prometheus, operator, witness, gateway)
 

@@ -42,7 +42,7 @@ class Gateway:
 
     control_plane: ControlPlane
     fault: Fault = Fault.NONE
-    retry_after_seconds: int = 2
+    retry_after_seconds: int = 1
     scale_writes: list[float] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
 
@@ -101,6 +101,7 @@ class Gateway:
         await self._cut()
         await self._runner.cleanup()
         await self._client.close()
+        await asyncio.sleep(0.2)  # until the sockets are closed, which nothing tells
 
     async def _cut(self) -> None:
         watches = set(self._watches)

@@ -9,22 +9,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from tests.conftest import wait_for
 
+FORESAIL = ("-m", "foresail.cli.main")
+
 
 class OperatorProcess:
     """`foresail operator`, and what it says on its port."""
 
-    def __init__(self, log: Path, *flags: str) -> None:
+    def __init__(self, log: Path, *flags: str, entry: Sequence[str] = FORESAIL) -> None:
         self._log = log
+        self._entry = entry
         self._flags = flags
         self.exit_seconds = 0.0
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "foresail.cli.main", "operator", "--listen", "127.0.0.1:0", *self._flags]
+        command = [sys.executable, *self._entry, "operator", "--listen", "127.0.0.1:0", *self._flags]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
