@@ -115,7 +115,7 @@ class Gateway:
             return await self._watch(request)
         if request.method == "PATCH" and request.path.endswith("/scale"):
             self.scale_writes.append(time.monotonic())
-            refusal = await self._meet_scale_write(request)
+            refusal = await self._meet_scale_write()
             if refusal is not None:
                 return refusal
         async with self._ask(request, await request.read()) as answer:
@@ -123,14 +123,14 @@ class Gateway:
                 status=answer.status, body=await answer.read(), headers={"Content-Type": "application/json"}
             )
 
-    async def _meet_scale_write(self, request: web.Request) -> web.Response | None:
+    async def _meet_scale_write(self) -> web.Response | None:
         if self.fault is Fault.CONFLICTING:
             return _status(409, "Conflict", "the object has been modified; please apply your changes to it")
         if self.fault is Fault.THROTTLING:
             retry_after = {"Retry-After": str(self.retry_after_seconds)}
             return _status(429, "TooManyRequests", "too many requests, please try again later", retry_after)
-        await self._while_it_lasts(Fault.HOLDING)
-        if request.transport is None or request.transport.is_closing():  # who sent it is no more
+        if self.fault is Fault.HOLDING:
+            await self._while_it_lasts(Fault.HOLDING)
             return _status(503, "ServiceUnavailable", "it never arrived")
         return None
 

@@ -50,6 +50,7 @@ class Scene:
     witness: Witness
     gateway: Gateway | None = None
     others: list[OperatorProcess] = field(default_factory=list)
+    clock: Path | None = None
     name: str = ""
     stage: Stage = field(default_factory=Stage)
 
@@ -123,6 +124,13 @@ class Scene:
         rps = self.stage.rps / max(len(ready), 1)
         self.engines.pods = {(self.namespace, pod): PodLoad(rps=rps) for pod in ready}
         return len(ready) >= self.stage.replicas
+
+    def overload(self) -> None:
+        """Let the ready pods finish five requests a second each, and the rest of the demand queue before them."""
+        ready = [pod["metadata"]["name"] for pod in self.pods() if is_ready(pod)]
+        growth = self.stage.rps / len(ready) - 5.0
+        load = PodLoad(rps=5.0, waiting=50.0, waiting_growth=growth)
+        self.engines.pods = {(self.namespace, pod): load for pod in ready}
 
     def edit(self, **spec: Any) -> None:
         """Change the object's spec."""

@@ -12,7 +12,6 @@ from tests.conftest import wait_for
 from tests.failures.play import play
 from tests.failures.row import Is, Row, Series, Stage
 from tests.failures.scene import NEVER, Scene
-from tests.fakes.prometheus import PodLoad
 
 pytestmark = pytest.mark.cluster
 
@@ -64,12 +63,10 @@ def remove_hpa(scene: Scene) -> None:
 
 
 def half_ready(scene: Scene) -> None:
-    """Two of four pods become unready; the router sends everything to the others, where it queues."""
-    pods = scene.pods()
-    for pod in pods[:2]:
+    """Two of four pods become unready."""
+    for pod in scene.pods()[:2]:
         scene.set_ready(pod, ready=False)
-    left = [pod["metadata"]["name"] for pod in pods[2:]]
-    scene.engines.pods = {(scene.namespace, name): PodLoad(rps=5.0, waiting=50.0, waiting_growth=5.0) for name in left}
+    scene.overload()
 
 
 def all_ready(scene: Scene) -> None:

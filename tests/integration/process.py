@@ -24,11 +24,11 @@ class OperatorProcess:
     def __init__(self, log: Path, *flags: str, entry: Sequence[str] = FORESAIL) -> None:
         self._log = log
         self._entry = entry
-        self._flags = flags
+        self.flags = flags
         self.exit_seconds = 0.0
 
     def __enter__(self) -> Self:
-        command = [sys.executable, *self._entry, "operator", "--listen", "127.0.0.1:0", *self._flags]
+        command = [sys.executable, *self._entry, "operator", "--listen", "127.0.0.1:0", *self.flags]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
