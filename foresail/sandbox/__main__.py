@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,18 +13,20 @@ from foresail.sandbox.binaries import BinariesMissingError
 from foresail.sandbox.processes import stop_recorded
 from foresail.sandbox.up import run_folder, up
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Understand the command line."""
     parser = argparse.ArgumentParser(prog="python -m foresail.sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="start everything, show it, end it")
-    start.add_argument("--speed", type=float, default=20.0, help="how much faster trace time passes")
-    start.add_argument("--minutes", type=float, help="end after this long (default: 10 without a terminal)")
+    start.add_argument("--speed", type=positive, default=20.0, help="how much faster trace time passes")
+    start.add_argument("--minutes", type=positive, help="end after this long (default: 10 without a terminal)")
     current = commands.add_parser("attach", help="run the operator against the user's own cluster")
     current.add_argument("--cluster", choices=["current"], default="current")
     current.add_argument("--prometheus", default="", metavar="URL")
-    current.add_argument("--minutes", type=float)
+    current.add_argument("--minutes", type=positive)
     commands.add_parser("down", help="end what an earlier run left running")
     return parser.parse_args(arguments)
 
@@ -36,14 +39,30 @@ def down() -> int:
 
 
 def interrupt(*_: object) -> None:
-    """SIGTERM ends it as Ctrl-C does: with the summary, and nothing left running."""
+    """End with the summary, and nothing left running. What is pressed meanwhile does not cut that short."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def catch_signals() -> None:
+    """Let `make down` and a closed terminal end it as Ctrl-C does."""
+    for number in ENDINGS:
+        signal.signal(number, interrupt)
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    number = float(text)
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {text}")
+    return number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     flags = parse_arguments(arguments)
-    signal.signal(signal.SIGTERM, interrupt)
+    catch_signals()
     try:
         if flags.command == "up":
             return up(speed=flags.speed, minutes=flags.minutes)

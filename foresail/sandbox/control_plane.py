@@ -6,12 +6,12 @@ import json
 import secrets
 import socket
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from foresail.sandbox.keys import make_private_key, write_secret
 from foresail.sandbox.processes import Processes
 
 READY_SECONDS = 120.0
@@ -49,9 +49,7 @@ def write_kubeconfig(
         "users": [{"name": "sandbox", "user": {"token": token}}],
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox", "namespace": namespace}}],
     }
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content, indent=1))
-    return path
+    return write_secret(path, json.dumps(content, indent=1))
 
 
 def start_etcd(processes: Processes, binaries: Path) -> str:
@@ -67,10 +65,8 @@ def start_etcd(processes: Processes, binaries: Path) -> str:
 def start_api_server(processes: Processes, binaries: Path, etcd: str, admin_token: str) -> str:
     """Start the API server and wait until it is ready; its address."""
     folder, port = processes.folder, free_port()
-    subprocess.run(["openssl", "genrsa", "-out", folder / "sa.key", "2048"], check=True, capture_output=True)
-    tokens = folder / "tokens.csv"
-    tokens.touch(mode=0o600)
-    tokens.write_text(f"{admin_token},admin,admin,system:masters\n")
+    key = write_secret(folder / "sa.key", make_private_key())
+    tokens = write_secret(folder / "tokens.csv", f"{admin_token},admin,admin,system:masters\n")
     command: list[str | Path] = [
         binaries / "kube-apiserver",
         f"--etcd-servers={etcd}",
@@ -82,8 +78,8 @@ def start_api_server(processes: Processes, binaries: Path, etcd: str, admin_toke
         "--authorization-mode=RBAC",
         "--allow-privileged=true",
         "--service-account-issuer=https://localhost/",
-        f"--service-account-key-file={folder / 'sa.key'}",
-        f"--service-account-signing-key-file={folder / 'sa.key'}",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
         f"--token-auth-file={tokens}",
         "--endpoint-reconciler-type=none",
     ]

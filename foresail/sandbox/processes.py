@@ -1,24 +1,47 @@
 """Processes that are started together and always stopped: each in its own group, with a log, listed in one file.
 
-The list (`pids.json` in the run folder) lets a later `stop` end what a crash left running. A process is only killed
-when its start time is the recorded one, so a reused number never hits a stranger.
+Three nets, one under the other: leaving the block ends them; where `setpriv` is installed the kernel ends them when
+their supervisor (the thread that started them) is killed; and the list (`pids.json` in the run folder) lets a later
+`stop_recorded` end what is left. A process is only touched when its start time is the recorded one, so a reused number
+never hits a stranger.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
+
+FAREWELL_SECONDS = 15.0  # for a supervisor that is asked to end: it still prints its summary
 
 
 class ProcessError(Exception):
     """A process ended early or was not ready in time; the message carries the end of its log."""
+
+
+class Pid(NamedTuple):
+    """A process as it is recorded: its number and when it started, in clock ticks since boot."""
+
+    number: int
+    ticks: str
+
+    def is_alive(self) -> bool:
+        """Whether it runs still, and is the one that was recorded."""
+        return start_ticks(self.number) == self.ticks
+
+    def kill_group(self) -> None:
+        """End it and all that it started, at once."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.number, signal.SIGKILL)
 
 
 def start_ticks(pid: int) -> str | None:
@@ -30,25 +53,48 @@ def start_ticks(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def kill_group(pid: int, ticks: str) -> None:
-    """End a process group at once, if it is still the one that was started."""
-    if start_ticks(pid) == ticks:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+def record_of(folder: Path) -> dict[str, Any]:
+    """What is recorded as running in a folder, empty where nothing is."""
+    try:
+        recorded: dict[str, Any] = json.loads((folder / "pids.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return recorded
 
 
 def stop_recorded(folder: Path) -> list[str]:
-    """End what an earlier run in `folder` left running; the names of what was still there."""
-    record = folder / "pids.json"
-    try:
-        recorded: dict[str, tuple[int, str]] = json.loads(record.read_text())
-    except (OSError, ValueError):
-        return []
-    alive = [name for name, (pid, ticks) in recorded.items() if start_ticks(pid) == ticks]
-    for pid, ticks in recorded.values():
-        kill_group(pid, ticks)
-    record.unlink(missing_ok=True)
+    """End what runs in `folder`, be it a run in another terminal or what a crash left; the names of what was there."""
+    recorded = record_of(folder)
+    running = {name: Pid(*pid) for name, pid in recorded.get("processes", {}).items()}
+    alive = [name for name, pid in running.items() if pid.is_alive()]
+    if "supervisor" in recorded:
+        ask_supervisor(Pid(*recorded["supervisor"]))
+    for pid in running.values():
+        pid.kill_group()
+    (folder / "pids.json").unlink(missing_ok=True)
     return alive
+
+
+def ask_supervisor(supervisor: Pid) -> None:
+    """Let the run in another terminal end in its own way, with its summary, and wait for that."""
+    if supervisor.number == os.getpid() or not supervisor.is_alive():
+        return
+    for number in (signal.SIGTERM, signal.SIGCONT):  # it may have been stopped by Ctrl-Z
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(supervisor.number, number)
+    deadline = time.monotonic() + FAREWELL_SECONDS
+    while supervisor.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@functools.cache
+def bound_to_us() -> tuple[str, ...]:
+    """What to put before a command so that the kernel ends it when we are killed; empty where that is not to be had."""
+    command = ("setpriv", "--pdeathsig", "KILL", "--")
+    if shutil.which(command[0]) is None:
+        return ()
+    trial = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if trial.returncode == 0 else ()
 
 
 class Processes:
@@ -58,19 +104,23 @@ class Processes:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._ticks: dict[str, str] = {}
+        self._pids: dict[str, Pid] = {}
+        self._supervisor = Pid(os.getpid(), start_ticks(os.getpid()) or "")
 
     def __enter__(self) -> Self:
+        self._record()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._is_on_record():
+            (self.folder / "pids.json").unlink()
 
     def start(self, name: str, command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> int:
         """Start a process in its own group; its output goes to `NAME.log` in the run folder. Returns its pid."""
         with self.log_of(name).open("ab") as log:
             process = subprocess.Popen(
-                [str(part) for part in command],
+                [*bound_to_us(), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -78,7 +128,7 @@ class Processes:
                 env=None if environment is None else {**os.environ, **environment},
             )
         self._running[name] = process
-        self._ticks[name] = start_ticks(process.pid) or ""
+        self._pids[name] = Pid(process.pid, start_ticks(process.pid) or "")
         self._record()
         return process.pid
 
@@ -122,14 +172,16 @@ class Processes:
             process = self._running.pop(name, None)
             if process is None:
                 continue
-            kill_group(process.pid, self._ticks.pop(name))
+            self._pids.pop(name).kill_group()
             process.wait(timeout=30)
-        self._record()
+        if self._is_on_record():
+            self._record()
+
+    def _is_on_record(self) -> bool:
+        """Whether the record is ours; it is not when another run has replaced this one."""
+        return record_of(self.folder).get("supervisor") == list(self._supervisor)
 
     def _record(self) -> None:
-        running = {name: (process.pid, self._ticks[name]) for name, process in self._running.items()}
-        record = self.folder / "pids.json"
-        if running:
-            record.write_text(json.dumps(running))
-        else:
-            record.unlink(missing_ok=True)
+        unfinished = self.folder / ".pids.json"
+        unfinished.write_text(json.dumps({"supervisor": self._supervisor, "processes": self._pids}))
+        unfinished.replace(self.folder / "pids.json")
