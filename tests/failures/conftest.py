@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Cluster
 from tests.failures.api import Api
 from tests.failures.gateway import Gateway
-from tests.failures.scene import Scene, make_profile, operator_flags
+from tests.failures.scene import Engines, Scene, make_profile, operator_flags
 from tests.failures.witness import Witness
 from tests.fakes.prometheus import FakePrometheus
 from tests.integration.process import FORESAIL, OperatorProcess
@@ -45,7 +45,7 @@ def make_place(api: Api) -> Callable[[], str]:
 def open_scene(
     api: Api, gpu_nodes: Cluster, make_place: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., AbstractContextManager[Scene]]:
-    """Opens scenes with a Prometheus of our own making."""
+    """Opens scenes, with a Prometheus of our own making unless a real one is given."""
 
     @contextmanager
     def open_one(
@@ -54,16 +54,19 @@ def open_scene(
         gateway: Gateway | None = None,
         entry: Sequence[str] = FORESAIL,
         lease_namespace: str | None = None,
+        engines: Engines | None = None,
+        prometheus: str = "",
+        **settings: float,
     ) -> Iterator[Scene]:
         folder, namespace = tmp_path_factory.mktemp("scene"), make_place()
-        with FakePrometheus() as prometheus:
-            flags = operator_flags(folder, namespace, kubeconfig, prometheus.url)
+        with FakePrometheus() as fake:
+            flags = operator_flags(folder, namespace, kubeconfig, prometheus or fake.url, **settings)
             if lease_namespace is not None:
                 flags += ["--lease-namespace", lease_namespace]
             with (
                 Witness(api, namespace) as witness,
                 OperatorProcess(folder / "operator.log", *flags, entry=entry) as operator,
             ):
-                yield Scene(api, namespace, prometheus, operator, witness, gateway)
+                yield Scene(api, namespace, engines or fake, operator, witness, gateway)
 
     return open_one

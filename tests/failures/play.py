@@ -16,7 +16,7 @@ from tests.failures.row import Is, Row
 from tests.failures.scene import Scene
 
 POLL_SECONDS = 0.1
-CYCLES = 2  # a failure lasts for so many after it was seen, so that it is also acted upon
+CYCLES = 1  # what is seen was acted upon, and after it was seen there is one more
 
 
 def play(row: Row, scene: Scene) -> None:

@@ -31,6 +31,7 @@ class Series:
         own: It is the object's: its namespace and name are labels too.
         equals: Its value.
         at_least: Or its least value.
+        at_most: And its largest.
         gone: Or there is no such series.
     """
 
@@ -39,6 +40,7 @@ class Series:
     own: bool = False
     equals: float | None = None
     at_least: float = 1.0
+    at_most: float = float("inf")
     gone: bool = False
 
     @property
@@ -50,7 +52,7 @@ class Series:
             return value is None
         if self.equals is not None:
             return value == self.equals
-        return value is not None and value >= self.at_least
+        return value is not None and self.at_least <= value <= self.at_most
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,27 +24,25 @@ def set_fault(fault: Fault) -> Act:
     return act
 
 
-def unknown(name: str, fault: Fault, reason: str, metric: Series, level: str = "") -> Row:
+def unknown(name: str, fault: Fault, reason: str, metric: Series) -> Row:
     """Demand is unknown for a reason, which is told, and the replicas stay."""
     conditions = (Is("MetricsAvailable", "False", reason), Is("Ready", "False", reason))
-    return Row(name, set_fault(fault), conditions, reason, metric, end=set_fault(Fault.NONE), level=level)
+    return Row(name, set_fault(fault), conditions, reason, metric, end=set_fault(Fault.NONE), level=LEVEL)
 
 
 def errors(reason: str) -> Series:
     return Series("query_errors_total", {"query": "running", "reason": reason})
 
 
+LEVEL = "a fake Prometheus: HTTP and the operator's questions are real, the faults are made"
 UNKNOWN = Series("condition", {"type": "MetricsAvailable", "status": "False"}, own=True, equals=1.0)
-EMPTY = Series("query_empty_total", {"query": "running"})
 
 ROWS = (
     unknown("Prometheus down", Fault.DOWN, "PrometheusUnreachable", errors("PrometheusUnreachable")),
     unknown("Prometheus fails", Fault.FAILING, "PrometheusFailed", errors("PrometheusFailed")),
     unknown("Prometheus throttles", Fault.THROTTLED, "PrometheusThrottled", errors("PrometheusThrottled")),
-    unknown("empty answer", Fault.EMPTY, "NoSeries", EMPTY, level="also on a real Prometheus"),
     unknown("NaN", Fault.NAN, "NotFinite", UNKNOWN),
     unknown("Inf", Fault.INF, "NotFinite", UNKNOWN),
-    unknown("stale series", Fault.STALE, "StaleSeries", UNKNOWN, level="also on a real Prometheus"),
     unknown("slower than the cycle", Fault.SLOW, "PrometheusTimeout", Series("cycles_skipped_total")),
     unknown("huge answer", Fault.HUGE, "AnswerTooLarge", errors("AnswerTooLarge")),
 )
