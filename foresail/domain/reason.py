@@ -78,3 +78,5 @@ class Reason(StrEnum):
     QUERY_REFUSED = "QueryRefused"
     ANSWER_TOO_LARGE = "AnswerTooLarge"
     ANSWER_MALFORMED = "AnswerMalformed"
+    CREDENTIALS_UNREADABLE = "CredentialsUnreadable"
+    CLOCK_SKEW = "ClockSkew"
