@@ -50,8 +50,9 @@ setup: $(STAMP) ## the environment, from the lock file
 
 $(STAMP): uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("$(PYTHON): Python 3.11 or newer is needed, got " + sys.version.split()[0] + "; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
-	@if [ ! -x '$(UV)' ]; then echo 'environment: no uv found, installing $(UV_VERSION) from PyPI with pip'; \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target '$(CACHE)/uv/$(UV_VERSION)' 'uv==$(UV_VERSION)'; fi
+	@if [ ! -x '$(UV)' ]; then echo 'environment: no uv found, installing $(UV_VERSION) from PyPI with pip …'; \
+	  $(PYTHON) -m pip --version > /dev/null 2>&1 || { echo '$(PYTHON) has no pip: install it (python3-pip) or uv'; exit 1; }; \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target '$(CACHE)/uv/$(UV_VERSION)' 'uv==$(UV_VERSION)'; fi
 	@started=$$SECONDS; echo 'environment: from the lock file …'; \
 	  '$(UV)' sync --frozen --quiet --python "$$(command -v $(PYTHON))" && touch $(STAMP) && echo "environment: done in $$((SECONDS - started)) s"
 

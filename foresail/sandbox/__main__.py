@@ -8,8 +8,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from foresail.domain.errors import ForesailError
 from foresail.sandbox.attach import attach
-from foresail.sandbox.binaries import BinariesMissingError
 from foresail.sandbox.processes import stop_recorded
 from foresail.sandbox.up import run_folder, up
 
@@ -69,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if flags.command == "attach":
             return attach(prometheus_url=flags.prometheus, minutes=flags.minutes)
         return down()
-    except BinariesMissingError as error:
+    except ForesailError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; nothing is left running", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
 
 

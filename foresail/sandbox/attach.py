@@ -13,17 +13,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from foresail.sandbox.binaries import BinariesMissingError, find_binaries
+from rich.console import Console
+
+from foresail.sandbox.account import Account
+from foresail.sandbox.binaries import find_binaries
 from foresail.sandbox.chart import ROOT
 from foresail.sandbox.control_plane import free_port
 from foresail.sandbox.kubectl import Kubectl, KubectlError
-from foresail.sandbox.processes import ProcessError, Processes, stop_recorded
+from foresail.sandbox.processes import Processes, stop_recorded
 from foresail.sandbox.progress import Progress
-from foresail.sandbox.screen import show
-from foresail.sandbox.up import run_folder
+from foresail.sandbox.screen import Scope, show
+from foresail.sandbox.up import length_of_run, run_folder
 from foresail.sandbox.view import fetch, read_views
 
+CRDS = ROOT / "crds"
 LEASE = "foresail-operator"
+WAITING = "no decision yet: there is one for each ModelDeployment (examples/01-one-model/03-model.yaml shows one)"
 
 
 def find_kubectl() -> Path | str:
@@ -61,6 +66,20 @@ def refuse_second_operator(kubectl: Kubectl) -> None:
         )
 
 
+def prepare(kubectl: Kubectl) -> str:
+    """See that no other operator runs, and apply the CRDs; the name of the user's context.
+
+    Raises:
+        KubectlError: The cluster does not answer, refuses, or has an operator.
+    """
+    context = kubectl.run("config", "current-context").strip()
+    refuse_second_operator(kubectl)
+    with Progress().step(f"CRDs into {context}, and nothing else"):
+        kubectl.run("apply", "--server-side", "-f", str(CRDS))
+        kubectl.run("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=60s")
+    return context
+
+
 def attach(*, prometheus_url: str, minutes: float | None) -> int:
     """Apply the CRDs, run the operator and show its decisions; leaves nothing running."""
     if not prometheus_url:
@@ -68,52 +87,43 @@ def attach(*, prometheus_url: str, minutes: float | None) -> int:
         return 2
     folder = run_folder("attached")
     stop_recorded(folder)
+    context = prepare(Kubectl(find_kubectl(), None))
     try:
-        kubectl = Kubectl(find_kubectl(), None)
-        context = kubectl.run("config", "current-context").strip()
-        refuse_second_operator(kubectl)
-        with Progress().step(f"CRDs into {context}, and nothing else"):
-            kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
-    except (KubectlError, BinariesMissingError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    with Processes(folder) as processes:
-        try:
-            run(processes, prometheus_url=prometheus_url, context=context, minutes=minutes)
-        except ProcessError as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print()
-    print("ended; replicas stay as they are, and so do the CRDs")
+        with Processes(folder) as processes:
+            url = start_operator(processes, prometheus_url=prometheus_url)
+            try:
+                watch(processes, url, prometheus_url=prometheus_url, context=context, minutes=minutes)
+            finally:
+                processes.ask_to_end("operator")  # gives its Lease back
+    finally:
+        print(f"ended, nothing is left running; replicas stay as they are, and so do the CRDs; log: {folder}")
     return 0
 
 
-def run(processes: Processes, *, prometheus_url: str, context: str, minutes: float | None) -> None:
-    """Run the operator as a process and show what it decides."""
+def start_operator(processes: Processes, *, prometheus_url: str) -> str:
+    """Start the operator with the user's own rights; its address."""
+    processes.log_of("operator").unlink(missing_ok=True)
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "foresail.cli.main", "operator", "--prometheus", prometheus_url]
     processes.start("operator", [*command, "--listen", url.removeprefix("http://")])
     processes.wait_until("operator", lambda: fetch(f"{url}/api/v1/decisions") is not None, seconds=60)
+    return url
 
-    def check() -> None:
-        if not processes.is_running("operator"):
-            raise ProcessError(f"the operator ended:\n{processes.tail('operator')}")
 
-    if minutes is None and not sys.stdout.isatty():
-        minutes = 10.0
+def watch(processes: Processes, url: str, *, prometheus_url: str, context: str, minutes: float | None) -> None:
+    """Show what it decides until the time is over or somebody interrupts, then what it did."""
+    minutes = length_of_run(minutes)
+    account = Account(lambda: read_views(url))
     addresses = {
         "kubeconfig": os.environ.get("KUBECONFIG", "~/.kube/config"),
         "Prometheus": prometheus_url,
         "Foresail": f"{url}/api/v1/decisions",
     }
+    scope = Scope(account.read, lambda: f"cluster {context}", addresses, check=processes.check, waiting=WAITING)
     try:
-        show(
-            lambda: read_views(url),
-            headline=lambda: f"cluster {context}",
-            addresses=addresses,
-            check=check,
-            seconds=None if minutes is None else minutes * 60.0,
-        )
+        show(scope, seconds=None if minutes is None else minutes * 60.0)
+    except KeyboardInterrupt:
+        print()
     finally:
-        processes.ask_to_end("operator")  # gives its Lease back
+        if account.tallies:
+            Console().print(account.table())

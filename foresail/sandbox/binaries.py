@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from foresail.domain.errors import ForesailError
+
 NAMES = (
     "etcd",
     "kube-apiserver",
@@ -19,7 +21,7 @@ NAMES = (
 )
 
 
-class BinariesMissingError(Exception):
+class BinariesMissingError(ForesailError):
     """No folder holds the binaries; the message says what to do."""
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foresail.domain.errors import ForesailError
 
-class KubectlError(Exception):
+
+class KubectlError(ForesailError):
     """kubectl said no; the message is what it said."""
 
 

@@ -20,10 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from foresail.domain.errors import ForesailError
+
 FAREWELL_SECONDS = 15.0  # for a supervisor that is asked to end: it still prints its summary
 
 
-class ProcessError(Exception):
+class ProcessError(ForesailError):
     """A process ended early or was not ready in time; the message carries the end of its log."""
 
 
@@ -140,6 +142,19 @@ class Processes:
         """Whether the process was started and has not ended."""
         return name in self._running and self._running[name].poll() is None
 
+    def check(self) -> None:
+        """Make sure that everything that was started runs still.
+
+        Raises:
+            ProcessError: Something ended.
+        """
+        for name in self._running:
+            if not self.is_running(name):
+                raise ProcessError(self._obituary(name))
+
+    def _obituary(self, name: str) -> str:
+        return f"{name} ended with exit {self._running[name].returncode}:\n{self.tail(name)}"
+
     def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float) -> None:
         """Poll until `ready`.
 
@@ -149,7 +164,7 @@ class Processes:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.is_running(name):
-                raise ProcessError(f"{name} ended with exit {self._running[name].returncode}:\n{self.tail(name)}")
+                raise ProcessError(self._obituary(name))
             if time.monotonic() > deadline:
                 raise ProcessError(f"{name} was not ready after {seconds:.0f} s:\n{self.tail(name)}")
             time.sleep(0.05)

@@ -11,10 +11,15 @@ from typing import Any
 
 import yaml
 
+from foresail.domain.errors import ForesailError
 from foresail.sandbox.control_plane import free_port
 from foresail.sandbox.processes import Processes
 
 READY_SECONDS = 60.0
+
+
+class BackfillError(ForesailError):
+    """The past could not be written; the message is what promtool said."""
 
 
 def configuration(*, service_discovery_url: str | None, scrape_seconds: float, targets: Sequence[str] = ()) -> str:
@@ -34,7 +39,11 @@ def configuration(*, service_discovery_url: str | None, scrape_seconds: float, t
 
 
 def backfill(binaries: Path, *, openmetrics: Path, data: Path) -> None:
-    """Write blocks of the past with promtool. Long blocks: one file each instead of one per two hours."""
+    """Write blocks of the past with promtool. Long blocks: one file each instead of one per two hours.
+
+    Raises:
+        BackfillError: promtool failed.
+    """
     command: list[str | Path] = [
         binaries / "promtool",
         "tsdb",
@@ -43,7 +52,9 @@ def backfill(binaries: Path, *, openmetrics: Path, data: Path) -> None:
         "--max-block-duration=744h",
         "--quiet",
     ]
-    subprocess.run([*command, openmetrics, data], check=True, capture_output=True)
+    done = subprocess.run([*command, openmetrics, data], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BackfillError(f"promtool could not write the past: {done.stderr.strip()}")
 
 
 def start_prometheus(
