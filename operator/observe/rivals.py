@@ -6,8 +6,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from foresail.domain.snapshot import FIELD_MANAGER, Rival
-from foresail.domain.workload import Mode
+from foresail.domain.workload import Mode, Workload, WorkloadKey
 from foresail.operator.observe.records import ForeignWrite, RivalRecord, TargetKey
+from foresail.operator.observe.targets import key_of
+
+OURS = "ModelDeployment"
+
+
+def acting_workloads(workloads: Iterable[Workload]) -> list[RivalRecord]:
+    """Our own objects that set replicas, as rivals of each other: two on one target would duel like any two."""
+    return [
+        RivalRecord(OURS, workload.key.namespace, workload.key.name, key_of(workload.key.namespace, variant.target))
+        for workload in workloads
+        if workload.mode is Mode.AUTO
+        for variant in workload.variants
+    ]
+
+
+def others(records: Iterable[RivalRecord], key: WorkloadKey) -> list[RivalRecord]:
+    """All but the workload itself."""
+    return [record for record in records if record[:3] != (OURS, key.namespace, key.name)]
 
 
 def by_target(records: Iterable[RivalRecord]) -> Mapping[TargetKey, list[RivalRecord]]:

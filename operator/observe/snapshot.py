@@ -36,7 +36,7 @@ from foresail.operator.observe.replicas import (
     load_by_pod,
     sort_pods,
 )
-from foresail.operator.observe.rivals import by_target, name_rivals
+from foresail.operator.observe.rivals import acting_workloads, by_target, name_rivals, others
 from foresail.operator.observe.targets import Api, Targets, key_of
 from foresail.operator.observe.telemetry import PodKey, Telemetry
 from foresail.operator.settings import Settings
@@ -97,7 +97,7 @@ class Observer:
             ttft=read_buckets(telemetry.answers.ttft),
             tpot=read_buckets(telemetry.answers.tpot),
             targets=targets,
-            rivals=by_target(self._store.rivals.values()),
+            rivals=by_target([*self._store.rivals.values(), *acting_workloads(workloads.values())]),
         )
         observed = {key: self._observe(workload, seen) for key, workload in workloads.items()}
         self._past.recent.note({key: each.demand for key, each in observed.items()}, now, before=before)
@@ -151,7 +151,7 @@ class Observer:
         key = key_of(workload.key.namespace, variant.target)
         target = seen.targets[key]
         foreign = None if isinstance(target, Unknown) else target.foreign_write
-        rivals = name_rivals(key, seen.rivals.get(key, ()), foreign, workload.mode)
+        rivals = name_rivals(key, others(seen.rivals.get(key, ()), workload.key), foreign, workload.mode)
         if isinstance(target, Unknown):
             return VariantObservation(variant.name, None, problem=target, rivals=rivals)
         ready, telemetry = keys_of(pods.ready), seen.telemetry
