@@ -75,9 +75,11 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 @pytest.fixture(scope="session")
 def cluster(binaries: Path, processes: Processes) -> Cluster:
     """A control plane with our CRDs and without nodes."""
-    theirs = os.environ.get("FORESAIL_TEST_KUBECONFIG")
-    control_plane = None if theirs else start_control_plane(processes, binaries)
-    kubeconfig = Path(theirs) if control_plane is None and theirs else control_plane.kubeconfig  # type: ignore[union-attr]
+    if theirs := os.environ.get("FORESAIL_TEST_KUBECONFIG"):
+        control_plane, kubeconfig = None, Path(theirs)
+    else:
+        control_plane = start_control_plane(processes, binaries)
+        kubeconfig = control_plane.kubeconfig
     kubectl = Kubectl(binaries / "kubectl", kubeconfig)
     kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
     kubectl.run("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=60s")
