@@ -12,6 +12,9 @@ each at least 0. n_in = p / (f + r') and n_out = g / f over the last ten minutes
 
 A ready pod without a fresh rate makes demand unknown: it may be the overloaded one that does not answer. Only a pod
 that has just become ready is forgiven: until it can have two samples it is taken to receive what its siblings receive.
+
+Rates are means of a window. A pod that served during a part of it counts for that part: what it took over since it came
+is still in the means of its siblings, and counting both made demand rise with every replica that was added.
 """
 
 from __future__ import annotations
@@ -107,16 +110,22 @@ def arrivals_of_past(front: FloatArray, back: FloatArray, step_seconds: float) -
     return np.maximum(demand, 0.0, out=demand)
 
 
-def observe_flows(
-    variants: Sequence[RolePods], telemetry: Telemetry, *, now: float, grace_seconds: float
-) -> tuple[Flow, Flow] | Unknown:
+class Times(NamedTuple):
+    """The instant of a cycle, how long a new pod may lack samples, and the window that rates are means of."""
+
+    now: float
+    grace_seconds: float
+    window_seconds: float
+
+
+def observe_flows(variants: Sequence[RolePods], telemetry: Telemetry, times: Times) -> tuple[Flow, Flow] | Unknown:
     """The flows where requests enter and where output is generated, or why they are unknown."""
     front = [variant.pods for variant in variants if variant.role is not Role.DECODE]
     back = [variant.pods for variant in variants if variant.role is not Role.PREFILL]
-    entering = _add_up(front or back, telemetry, now=now, grace_seconds=grace_seconds)
+    entering = _add_up(front or back, telemetry, times)
     if isinstance(entering, Unknown) or len(front) == len(back) == len(variants):
         return entering if isinstance(entering, Unknown) else (entering, entering)
-    generating = _add_up(back or front, telemetry, now=now, grace_seconds=grace_seconds)
+    generating = _add_up(back or front, telemetry, times)
     return generating if isinstance(generating, Unknown) else (entering, generating)
 
 
@@ -153,25 +162,31 @@ def no_ready_replicas() -> Unknown:
     )
 
 
-def _add_up(
-    variants: Sequence[VariantPods], telemetry: Telemetry, *, now: float, grace_seconds: float
-) -> Flow | Unknown:
+def _add_up(variants: Sequence[VariantPods], telemetry: Telemetry, times: Times) -> Flow | Unknown:
     ready = [pod for pods in variants for pod in pods.ready]
     if not ready:
         return telemetry.problem or no_ready_replicas()
-    keys = keys_of(ready)
-    others = [key for pods in variants for key in keys_of((*pods.starting, *pods.draining, *pods.gone))]
-    counted = telemetry.counters_of([*keys, *others])
-    flows = {key: telemetry.flow(key, counted=counted) for key in keys}
-    known = [flow for flow in flows.values() if flow is not None]
-    missing = [(pod, key) for pod, key in zip(ready, keys, strict=True) if flows[key] is None]
-    overdue = [key for pod, key in missing if not known or not _is_new(pod, now, grace_seconds)]
+    others = [pod for pods in variants for pod in (*pods.starting, *pods.draining, *pods.gone)]
+    counted = telemetry.counters_of(keys_of((*ready, *others)))
+    parts = _parts_of_window((*ready, *others), times)
+    flows = {key: telemetry.flow(key, counted=counted) for key in parts}
+    missing = [(pod, key) for pod, key in zip(ready, keys_of(ready), strict=True) if flows[key] is None]
+    some = len(missing) < len(ready)
+    overdue = [key for pod, key in missing if not some or not _is_new(pod, times.now, times.grace_seconds)]
     if overdue:
         return _explain(overdue, len(ready), telemetry)
-    unready = [flow for key in others if (flow := telemetry.flow(key, counted=counted)) is not None]
-    share = len(missing) / len(known)  # each newcomer receives what a sibling does
-    total, rest = _sum(known), _sum(unready)
-    return Flow(*(mine * (1 + share) + theirs for mine, theirs in zip(total, rest, strict=True)))
+    total = _sum([flow.times(parts[key]) for key, flow in flows.items() if flow is not None])
+    # Each newcomer has received what a sibling did since it came.
+    return total.times(1.0 / (1.0 - sum(parts[key] for _, key in missing) / len(ready)))
+
+
+def _parts_of_window(pods: Sequence[PodRecord], times: Times) -> dict[PodKey, float]:
+    """The part of the window in which each pod served, in [0, 1]; the window begins with the oldest pod."""
+    start = times.now - times.window_seconds
+    spans = [(max(pod.ready_at or start, start), min(pod.deleted_at or times.now, times.now)) for pod in pods]
+    window = times.now - min(begin for begin, _ in spans)
+    shares = [min(max(end - begin, 0.0) / window, 1.0) if window > 0 else 1.0 for begin, end in spans]
+    return dict(zip(keys_of(pods), shares, strict=True))
 
 
 def _explain(overdue: Sequence[PodKey], ready: int, telemetry: Telemetry) -> Unknown:

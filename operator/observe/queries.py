@@ -135,7 +135,7 @@ class Queries:
 
     def tpot_mean(self) -> str:
         """Mean TPOT in seconds, by pod; NaN where nothing was generated."""
-        window = _duration(self._window_seconds)
+        window = _duration(self.window_seconds)
         total = self._preferred(Indicator.TPOT, f"increase({{}}[{window}])", "_sum")
         count = self._preferred(Indicator.TPOT, f"increase({{}}[{window}])", "_count")
         return f"sum by (namespace, pod) ({total}) / sum by (namespace, pod) ({count})"
@@ -173,7 +173,7 @@ class Queries:
         )
 
     def _past(self, function: str, indicator: Indicator, step_seconds: float) -> str:
-        window = max(step_seconds, self._window_seconds)
+        window = max(step_seconds, self.window_seconds)
         place = _duration(max(self.scrape_seconds, window / MAX_PLACES))
         selected, adjacent = self._select(indicator), _duration(ADJACENT_SCRAPES * self.scrape_seconds)
         dense = _by_owner(f"{function}({selected}[{adjacent}])")
@@ -183,15 +183,16 @@ class Queries:
         return f"(avg_over_time({dense}[{_duration(window)}:{place}]) or on (namespace, owner) {sparse})"
 
     @property
-    def _window_seconds(self) -> float:
+    def window_seconds(self) -> float:
+        """What live rates are means of."""
         return WINDOW_SCRAPES * self.scrape_seconds
 
     def _rate(self, indicator: Indicator) -> str:
-        adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self._window_seconds)
+        adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self.window_seconds)
         return f"avg_over_time(irate({self._select(indicator)}[{adjacent}])[{window}:{_duration(self.scrape_seconds)}])"
 
     def _growth(self) -> str:
-        window = _duration(self._window_seconds)
+        window = _duration(self.window_seconds)
         return " or ".join(
             f'label_replace(deriv({self._select(indicator)}[{window}]), "of", "{indicator}", "", "")'
             for indicator in (Indicator.WAITING, Indicator.RUNNING)

@@ -18,6 +18,7 @@ from foresail.operator.observe.attainment import Buckets, observe_attainment, ob
 from foresail.operator.observe.demand import (
     MixMeter,
     RolePods,
+    Times,
     arrivals,
     observe_flows,
     observe_served,
@@ -134,7 +135,7 @@ class Observer:
         )
 
     def _demand(self, workload: Workload, parts: list[RolePods], telemetry: Telemetry, now: float) -> Demand | Unknown:
-        flows = observe_flows(parts, telemetry, now=now, grace_seconds=self._grace_seconds)
+        flows = observe_flows(parts, telemetry, Times(now, self._grace_seconds, self._poll.queries.window_seconds))
         if isinstance(flows, Unknown):
             return flows
         return arrivals(*flows, self._remembered[workload.key].mix.note(*flows, now))

@@ -37,6 +37,10 @@ class Flow(NamedTuple):
     waiting_growth: float
     running_growth: float
 
+    def times(self, factor: float) -> Flow:
+        """This flow, scaled."""
+        return Flow(*(part * factor for part in self))
+
 
 ByPod = Mapping[PodKey, float]
 COUNTERS: Final = (Indicator.FINISHED, Indicator.PROMPT_TOKENS, Indicator.GENERATION_TOKENS)

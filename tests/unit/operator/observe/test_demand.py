@@ -16,6 +16,7 @@ from foresail.operator.observe.answers import Unavailable
 from foresail.operator.observe.demand import (
     MixMeter,
     RolePods,
+    Times,
     TokenMix,
     arrivals,
     arrivals_of_past,
@@ -33,7 +34,8 @@ from tests.unit.operator.observe.bodies import make_pod_body
 from tests.unit.operator.observe.telling import Series, make_series, tell, tell_of
 
 GRACE = 60.0
-JUST_NOW: dict[str, Any] = {"created": NOW - 130.0, "ready_after": 120.0}  # ready for ten seconds
+WINDOW = 60.0
+JUST_NOW: dict[str, Any] = {"created": NOW - 150.0, "ready_after": 120.0}  # ready for half of the window
 
 
 def ready(*names: str, **pod: Any) -> VariantPods:
@@ -47,7 +49,7 @@ def together(*parts: VariantPods) -> VariantPods:
 
 def observe(telemetry: Telemetry, *variants: RolePods | VariantPods) -> Demand | Unknown:
     parts = [part if isinstance(part, RolePods) else RolePods(Role.UNIFIED, part) for part in variants]
-    flows = observe_flows(parts, telemetry, now=NOW, grace_seconds=GRACE)
+    flows = observe_flows(parts, telemetry, Times(NOW, GRACE, WINDOW))
     return flows if isinstance(flows, Unknown) else arrivals(*flows, MixMeter().note(*flows, NOW))
 
 
@@ -118,16 +120,43 @@ def test_one_ready_pod_that_cannot_be_measured_makes_demand_unknown(
 
 
 def test_a_pod_that_has_just_become_ready_is_taken_to_receive_what_its_siblings_do() -> None:
+    # 9 rps on two pods, then on three: over the window the two took 4.5 and 3 each by turns, 3.75 on average.
     pods = together(ready("a", "b"), ready("new", **JUST_NOW))
-    demand = observe(tell_of({"a": PodLoad(rps=4.0), "b": PodLoad(rps=2.0)}), pods)
+    demand = observe(tell_of({"a": PodLoad(rps=3.75), "b": PodLoad(rps=3.75)}), pods)
     assert isinstance(demand, Demand)
     assert vars_of(demand) == pytest.approx((9.0, 9000.0, 2250.0))
 
 
 def test_a_pod_that_has_just_become_ready_counts_as_measured_once_it_is() -> None:
+    # 10 rps on one pod, then on two: its mean is 7.5, the new one's 5 since it came.
     pods = together(ready("a"), ready("new", **JUST_NOW))
-    demand = observe(tell_of({"a": PodLoad(rps=4.0), "new": PodLoad(rps=1.0)}), pods)
-    assert demand == Demand(5.0, 5000.0, 1250.0)
+    demand = observe(tell_of({"a": PodLoad(rps=7.5), "new": PodLoad(rps=5.0)}), pods)
+    assert demand == Demand(10.0, 10_000.0, 2500.0)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+@pytest.mark.parametrize("age", [1.0, 15.0, 45.0, 59.0])
+def test_adding_replicas_does_not_raise_demand(age: float, *, measured: bool) -> None:
+    names = [f"new-{i}" for i in range(4)]
+    pods = together(ready("a"), ready(*names, created=NOW - 120.0 - age, ready_after=120.0))
+    means = {"a": PodLoad(rps=10.0 * (1 - age / WINDOW) + 2.0 * age / WINDOW)}
+    demand = observe(tell_of(means | dict.fromkeys(names if measured else (), PodLoad(rps=2.0))), pods)
+    assert isinstance(demand, Demand)
+    assert demand.requests_per_second == pytest.approx(10.0)
+
+
+def test_taking_replicas_away_does_not_raise_demand() -> None:
+    # 10 rps on two pods until half a window ago, then on one.
+    gone = ready("gone")
+    pods = together(ready("a"), VariantPods(gone=(replace(gone.ready[0], ready=False, deleted_at=NOW - 30.0),)))
+    demand = observe(tell_of({"a": PodLoad(rps=7.5), "gone": PodLoad(rps=5.0)}), pods)
+    assert isinstance(demand, Demand)
+    assert demand.requests_per_second == pytest.approx(10.0)
+
+
+def test_the_window_begins_with_the_oldest_pod() -> None:
+    pods = ready("a", "b", **JUST_NOW)
+    assert observe(tell_of({"a": PodLoad(rps=4.0), "b": PodLoad(rps=2.0)}), pods) == Demand(6.0, 6000.0, 1500.0)
 
 
 def test_only_new_pods_and_none_measured_is_unknown() -> None:
