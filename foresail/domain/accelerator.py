@@ -33,12 +33,14 @@ class Accelerator:
     capacity: tuple[CapacityPoint, ...] = ()
 
     def points_of(self, model: str | None, gpus_per_replica: int) -> tuple[CapacityPoint, ...]:
-        """Known capacities of a model at this size of replica, empty when there are none."""
-        return tuple(
-            point
-            for point in self.capacity
-            if model is not None and point.model == model and point.gpus_per_replica == gpus_per_replica
-        )
+        """Known capacities of a model at this size of replica, empty when there are none.
+
+        A model without a name (engines need not tell it) is the one that is listed, if it is the only one.
+        """
+        sized = tuple(point for point in self.capacity if point.gpus_per_replica == gpus_per_replica)
+        if model is None and len({point.model for point in self.capacity}) == 1:
+            return sized
+        return tuple(point for point in sized if point.model == model)
 
 
 @dataclass(frozen=True, slots=True)

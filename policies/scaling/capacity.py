@@ -81,10 +81,13 @@ def prior_work(
 
     Points without lengths hold for the workload's own mix as it was when they were first used: later drift of the mix
     changes the rate that a replica sustains, which is why it is counted in work. So `held`, the work that is already
-    in use, is kept while it rests on the same points. Without any point the prior is one output token per second,
-    whose scale has to be learned. None: the points lack lengths and the mix is unknown.
+    in use, is kept while it rests on the same points, and while nothing runs that would tell the model's name. Without
+    any point the prior is one output token per second, whose scale has to be learned. None: the points lack lengths and
+    the mix is unknown.
     """
     model = observation.workload.model or observation.model
+    if model is None and held is not None and held.source != LEARNED:
+        return held
     points = () if accelerator is None else accelerator.points_of(model, variant.gpus_per_replica)
     points = tuple(point for point in points if point.requests_per_second > 0)
     with_lengths = tuple(point for point in points if (point.input_tokens or 0) + (point.output_tokens or 0) > 0)

@@ -13,6 +13,7 @@ from tests.builders import (
     make_observation,
     make_variant,
     make_window,
+    make_workload,
 )
 
 
@@ -93,6 +94,25 @@ def test_without_a_point_the_scale_has_to_be_learned(points: list[CapacityPoint]
     work = prior_work(make_variant(), make_accelerator(points=points), make_observation())
     assert work is not None
     assert work.source == LEARNED
+
+
+def test_a_model_without_a_name_is_the_only_one_that_is_listed() -> None:
+    nameless = make_observation(make_workload(model=None), model=None)
+    only = prior_work(make_variant(), make_accelerator(points=[point(6, 1000, 250)]), nameless)
+    assert only is not None
+    assert sustained(only, 1000, 250) == pytest.approx(6)
+    two = make_accelerator(points=[point(6, 1000, 250), CapacityPoint("another", 1, 9, 1000, 250)])
+    unknown = prior_work(make_variant(), two, nameless)
+    assert unknown is not None
+    assert unknown.source == LEARNED
+
+
+def test_a_name_that_is_no_longer_told_since_nothing_runs_is_remembered() -> None:
+    two = make_accelerator(points=[point(6, 1000, 250), CapacityPoint("another", 1, 9, 1000, 250)])
+    before = prior_work(make_variant(), two, make_observation())
+    assert (
+        prior_work(make_variant(), two, make_observation(make_workload(model=None), model=None), held=before) == before
+    )
 
 
 def test_points_of_another_size_of_replica_do_not_count() -> None:
