@@ -29,8 +29,10 @@ def judge_conditions(case: Case, proposal: Proposal) -> tuple[Condition, ...]:
 
 def ready(case: Case, others: tuple[Condition, ...]) -> Condition:
     """Whether the numbers rest on everything they should rest on."""
-    needed = {"MetricsAvailable": "True", "TargetResolved": "True", "Conflict": "False"}
-    wrong = next((c for c in others if c.type in needed and c.status != needed[c.type]), None)
+    # Causes before their consequences: without a target nothing is measured.
+    needed = {"TargetResolved": "True", "MetricsAvailable": "True", "Conflict": "False"}
+    by_type = {condition.type: condition for condition in others}
+    wrong = next((by_type[name] for name, status in needed.items() if by_type[name].status != status), None)
     if case.workload.mode is Mode.OFF:
         return _condition("Ready", "False", Reason.MODE_OFF, "Mode is Off")
     if wrong is not None:
@@ -67,6 +69,10 @@ def target_resolved(case: Case) -> Condition:
 
 def capacity_available(case: Case, proposal: Proposal) -> Condition:
     """Whether the cluster has what is wanted."""
+    if not case.seats:
+        return _condition(
+            "CapacityAvailable", "Unknown", Reason.TARGET_NOT_FOUND, "No target was found to want GPUs for"
+        )
     stuck = next((seat for seat in case.seats if seat.stuck), None)
     if stuck is not None:
         return _condition("CapacityAvailable", "False", Reason.REPLICAS_STUCK, _capital(stuck_sentence(stuck)))

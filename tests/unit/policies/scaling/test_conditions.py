@@ -59,6 +59,14 @@ def test_unknown_metrics_name_their_cause_and_their_remedy() -> None:
     assert message == "Demand is unknown: Prometheus took too long; look at its load."
 
 
+def test_a_missing_target_is_the_reason_why_nothing_is_measured() -> None:
+    nobody = Unknown("NoReadyReplicas", "no replica is ready.")
+    decision = decide_one(make_observation(replicas=None, demand=nobody))
+    assert condition(decision, "Ready") == ("False", "TargetNotFound")
+    assert condition(decision, "MetricsAvailable") == ("False", "NoReadyReplicas")
+    assert condition(decision, "CapacityAvailable") == ("Unknown", "TargetNotFound")
+
+
 def test_an_unknown_capacity_is_not_ready() -> None:
     assert condition(decide_one(accelerators=[make_accelerator(rps=None)]), "Ready") == ("False", "CapacityUnknown")
 
