@@ -103,7 +103,7 @@ def build(
         observer=Observer(settings, prometheus, store, kube),
         forecast=make_forecast_stage(MixtureForecaster(), season_seconds=settings.season_seconds),
         decide=partial(_decide, Prices(usd_per_replica_hour=settings.usd_per_replica_hour)),
-        actuator=Actuator(writer, Discovery(kube)),
+        actuator=Actuator(writer, Discovery(kube), expect=store.expect),
         announcer=announcer,
         stored=lambda: store.workloads,
     )

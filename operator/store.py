@@ -84,6 +84,7 @@ class Store:
         self.rivals: dict[tuple[str, str, str], RivalRecord] = {}
         self.terminating: set[str] = set()
         self.seen_at: dict[str, float] = {}
+        self._ours: dict[str, int] = {}
         self._pods: dict[str, PodRecord] = {}
         self._pod_uids: dict[tuple[str, str], str] = {}
         self._index: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
@@ -111,6 +112,10 @@ class Store:
                 _put(self.rivals, key, None if gone else read_rival(body))
             case _:
                 pass
+
+    def expect(self, target_uid: str, replicas: int) -> None:
+        """Know that we are about to set the replicas of a target, so that the event is not taken for a stranger's."""
+        self._ours[target_uid] = replicas
 
     @property
     def pods(self) -> Iterable[PodRecord]:
@@ -172,8 +177,11 @@ class Store:
     def _apply_target(self, body: Mapping[str, Any], *, gone: bool) -> None:
         metadata = body["metadata"]
         key = TargetKey(group_of(body["apiVersion"]), body["kind"], metadata["namespace"], metadata["name"])
-        before = self.targets.get(key)
-        _put(self.targets, key, None if gone else read_target(body, before, self._clock.wall()))
+        before, uid = self.targets.get(key), metadata["uid"]
+        target = read_target(body, before, self._clock.wall(), ours=self._ours.get(uid))
+        if gone:
+            self._ours.pop(uid, None)
+        _put(self.targets, key, None if gone else target)
 
     def _apply_namespace(self, body: Mapping[str, Any], *, gone: bool) -> None:
         metadata = body["metadata"]

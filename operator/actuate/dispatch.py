@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from foresail.domain.decision import Decision, VariantDecision
 from foresail.domain.errors import ActuationError
@@ -21,11 +21,18 @@ logger = logging.getLogger(__name__)
 
 
 class Actuator:
-    """Writes what was decided and returns what came of it."""
+    """Writes what was decided and returns what came of it.
 
-    def __init__(self, writer: FencedWriter, discovery: Discovery) -> None:
+    Args:
+        writer: The door for writes.
+        discovery: Finds the paths of targets.
+        expect: Told the UID of a target and its replicas before they are written.
+    """
+
+    def __init__(self, writer: FencedWriter, discovery: Discovery, *, expect: Callable[[str, int], None]) -> None:
         self._writer = writer
         self._discovery = discovery
+        self._expect = expect
         self._deletion_cost = DeletionCost(writer)
 
     async def act(
@@ -63,6 +70,7 @@ class Actuator:
             return Outcome(variant.name, variant.desired or 0, OutcomeKind.REFUSED, str(error))
         if _change(variant) < 0 and target.kind != "StatefulSet":  # which lets go of the highest ordinals, always
             await self._deletion_cost.prefer(key.namespace, variant.target_uid, pods_to_let_go(variant, seen))
+        self._expect(variant.target_uid, variant.desired or 0)
         return await scale(self._writer, path, variant)
 
 

@@ -135,18 +135,21 @@ def read_node(body: Mapping[str, Any]) -> NodeRecord:
     )
 
 
-def read_target(body: Mapping[str, Any], before: TargetRecord | None, now: float) -> TargetRecord:
+def read_target(
+    body: Mapping[str, Any], before: TargetRecord | None, now: float, *, ours: int | None = None
+) -> TargetRecord:
     """Keep what is needed of a target, and notice who changed its replicas since it was seen `before`.
 
     The manager that owns `spec.replicas` afterwards made the change; the API server takes the field from all others.
-    What stood there when the target was first seen is nobody's edit.
+    What stood there when the target was first seen is nobody's edit. Of zero replicas set through /scale the API server
+    notes no manager at all; they are `ours` if that is what we wrote last.
     """
     metadata, spec = body["metadata"], body.get("spec") or {}
     replicas = int(spec.get("replicas", 1))
     writers = dict(_replica_writers(metadata.get("managedFields") or (), now))
     foreign = before.foreign_write if before is not None and before.uid == metadata["uid"] else None
     if before is not None and before.uid == metadata["uid"] and before.replicas != replicas:
-        if OUR_MANAGER in writers:
+        if OUR_MANAGER in writers or (not writers and replicas == ours):
             foreign = None
         else:
             manager, time = max(writers.items(), key=lambda entry: entry[1], default=("unknown", now))

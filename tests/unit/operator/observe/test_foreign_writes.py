@@ -60,6 +60,14 @@ async def test_our_writes_are_ours_and_others_are_noticed(cluster: Cluster, name
         assert foreign.time == clock.wall()  # the API server notes no time for what is written through /scale
         await scale(3, "foresail")
         assert await look() == (3, None)
+        store.expect(store.targets[key].uid, 0)
+        await scale(0, "foresail")
+        assert await look() == (0, None)  # the API server notes no manager of zero replicas
+        store.expect(store.targets[key].uid, 3)
+        await scale(3, "foresail")
+        assert await look() == (3, None)
+        cluster.kubectl.run("scale", "deployment/chat", "--replicas=0", "-n", namespace)
+        assert await look() == (0, "unknown")
         cluster.kubectl.run("apply", "-f", "-", stdin=json.dumps(make_deployment(namespace)))
         replicas, manager = await look()
         assert (replicas, manager) == (1, "kubectl-client-side-apply")
