@@ -12,17 +12,30 @@ from foresail.operator.observe.records import NodeRecord, PodRecord
 def count_pools(
     accelerators: Mapping[str, Accelerator], nodes: Iterable[NodeRecord], pods: Iterable[PodRecord]
 ) -> Mapping[str, Pool]:
-    """Pools by accelerator; nodes that take no new pods (cordoned, not ready) count neither as room nor as taken."""
+    """Pools by accelerator; nodes that take no new pods (cordoned, not ready) count neither as room nor as taken.
+
+    An accelerator without any node has no pool and caps nothing: its nodes may be made when a pod waits for one, and
+    they never would be if no pod were ever asked for.
+    """
+    nodes, taken = tuple(nodes), _taken(pods)
     usable = [node for node in nodes if node.schedulable]
-    taken = _taken(pods)
-    return {name: _count(accelerator, usable, taken) for name, accelerator in accelerators.items()}
+    return {
+        name: _count(accelerator, usable, taken)
+        for name, accelerator in accelerators.items()
+        if any(_holds(node, accelerator) for node in nodes)
+    }
+
+
+def _holds(node: NodeRecord, accelerator: Accelerator) -> bool:
+    selected = all(node.labels.get(key) == value for key, value in accelerator.node_selector.items())
+    return selected and accelerator.gpu_resource in node.allocatable
 
 
 def _count(accelerator: Accelerator, nodes: Iterable[NodeRecord], taken: Mapping[tuple[str, str], int]) -> Pool:
     total = free = 0
     for node in nodes:
-        if all(node.labels.get(key) == value for key, value in accelerator.node_selector.items()):
-            allocatable = node.allocatable.get(accelerator.gpu_resource, 0)
+        if _holds(node, accelerator):
+            allocatable = node.allocatable[accelerator.gpu_resource]
             total += allocatable
             free += max(allocatable - taken.get((node.name, accelerator.gpu_resource), 0), 0)
     return Pool(accelerator.name, total, free)

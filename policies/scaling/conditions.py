@@ -86,8 +86,8 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
             "CapacityAvailable",
             "Unknown",
             Reason.INVENTORY_UNKNOWN,
-            "Free GPUs were not counted and cap nothing; name an accelerator for every variant and let the operator "
-            "read nodes and pods",
+            "Free GPUs were not counted and cap nothing; name an accelerator for every variant, have its nodeSelector "
+            "match nodes, and let the operator read nodes and pods",
         )
     return _condition("CapacityAvailable", "True", Reason.CAPACITY_SUFFICIENT, "The pools have room for what is wanted")
 

@@ -74,8 +74,8 @@ def test_a_pod_whose_container_restarted_does_not_tell_a_start_up_time() -> None
     assert StartupLog().note(pods(body)) == ()
 
 
-def pool(nodes: Iterable[dict[str, Any]], *bodies: dict[str, Any]) -> Pool:
-    return count_pools(H100, [read_node(node) for node in nodes], [read_pod(body) for body in bodies])["h100"]
+def pool(nodes: Iterable[dict[str, Any]], *bodies: dict[str, Any]) -> Pool | None:
+    return count_pools(H100, [read_node(node) for node in nodes], [read_pod(body) for body in bodies]).get("h100")
 
 
 def test_what_pods_ask_for_is_not_free() -> None:
@@ -94,7 +94,14 @@ def test_nodes_that_take_no_pods_are_no_room(node: dict[str, Any]) -> None:
 def test_nodes_of_other_labels_belong_to_other_pools() -> None:
     other = make_node_body("node-2")
     other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
-    assert pool([other]) == Pool("h100", 0, 0)
+    assert pool([other, make_node_body(gpus=2)]) == Pool("h100", 2, 2)
+
+
+def test_an_accelerator_without_nodes_caps_nothing_and_one_whose_nodes_are_away_does() -> None:
+    other = make_node_body("node-2")
+    other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
+    assert pool([other]) is None  # nodes may be made for pods that wait, but not for pods that nobody asks for
+    assert pool([other, make_node_body(ready=False)]) == Pool("h100", 0, 0)
 
 
 def test_more_asked_for_than_there_is_leaves_nothing_free() -> None:
