@@ -45,7 +45,7 @@ def capacity_rps(case: Case, demand: Demand | None) -> float | None:
         return None
     belief = case.memory.capacity[case.seats[0].name]
     busy = work_of(belief).of(demand)
-    return demand.requests_per_second * math.exp(min(belief.log_mean, 100.0)) / busy if busy > 0 else None
+    return demand.requests_per_second * math.exp(belief.log_mean) / busy if busy > 0 else None
 
 
 def _around(losses: Mapping[int, float] | None) -> dict[int, float] | None:

@@ -108,5 +108,5 @@ def _needs_now(beliefs: Sequence[CapacityBelief], demand: Demand | None, factor:
     if demand is None:
         return np.zeros(len(beliefs))
     tokens = np.array([demand.input_tokens_per_second, demand.output_tokens_per_second])
-    scales = np.array([math.exp(min(-belief.log_mean, 100.0)) for belief in beliefs])
+    scales = np.array([math.exp(-belief.log_mean) for belief in beliefs])
     return np.asarray(factor * scales * (tokens @ _seconds(beliefs)), dtype=np.float64)
