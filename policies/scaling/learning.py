@@ -32,6 +32,7 @@ PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of 
 OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
 SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
+MOST_LOG_SCALE = 20.0  # e^±20 of any prior: no engine, but the dust of arithmetic, which would overflow later
 REVEALING_PRESSURE = 0.5
 TELLING_PRESSURE = 0.2
 
@@ -92,7 +93,9 @@ def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
     busy = work.of(served)
     if not math.isfinite(busy) or busy <= 0:
         return None
-    log_served = math.log(busy / replicas.ready)
+    log_served = math.log(busy) - math.log(replicas.ready)
+    if abs(log_served) > MOST_LOG_SCALE:
+        return None
     pressure = observation.pressure
     if pressure is None or not math.isfinite(pressure) or pressure < TELLING_PRESSURE:
         return Evidence(log_served, OBSERVATION_DEVIATION**2, bound=True, tells=False)

@@ -50,6 +50,13 @@ def test_full_replicas_correct_a_wrong_profile_within_ten_minutes() -> None:
     assert sustained(learn_for(belief, seen(4.5, 1.0), 120)) == pytest.approx(4.5, rel=0.02)
 
 
+@pytest.mark.parametrize("rps", [2e-313, 1e300])
+def test_a_load_that_no_engine_can_have_teaches_nothing(rps: float) -> None:
+    """Learned from a full replica, e^-700 of a prior would overflow when its inverse is taken."""
+    for prior in (PROFILE, NOTHING):
+        assert learn(start_belief(prior), seen(rps, 1.0)) == start_belief(prior)
+
+
 def test_half_full_replicas_are_scaled_by_their_pressure() -> None:
     belief = learn_for(start_belief(NOTHING), seen(6, 0.75), 20)
     assert sustained(belief) == pytest.approx(8, rel=0.01)  # 6 rps at three quarters
