@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,6 +87,23 @@ async def test_a_silently_stalled_watch_makes_the_store_stale_and_heals(
             assert key not in store.workloads
             proxy.speak()
             await eventually(lambda: key in store.workloads and not watch.problem, seconds=30, every=EVERY)
+
+
+async def test_a_watch_that_ends_while_the_api_server_is_silent_leaks_no_socket(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """A leaked socket is reported when it is collected, and a warning is an error here."""
+    timeouts = WatchTimeouts(
+        connect_seconds=1, inactivity_seconds=1.0, stale_seconds=3.0, reconnect_seconds=0.1, probe_seconds=0.5
+    )
+    async with Proxy(cluster.kubeconfig) as proxy:
+        kubeconfig = proxy.write_kubeconfig(tmp_path / "kubeconfig")
+        async with watching(kubeconfig, timeouts=timeouts) as (watch, _):
+            proxy.fall_silent()
+            await eventually(lambda: "no sign of life" in watch.problem, seconds=15, every=EVERY)
+        assert watch.problem
+        proxy.speak()
+    gc.collect()
 
 
 async def test_an_object_that_went_unseen_is_found_missing(cluster: Cluster, namespace: str) -> None:
