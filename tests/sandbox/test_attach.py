@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from foresail.sandbox.attach import find_operators, holders
-from foresail.sandbox.processes import stop_recorded
-from tests.conftest import ROOT, Cluster, wait_for
+from foresail.sandbox.attach import holders
+from foresail.sandbox.control_plane import start_control_plane
+from foresail.sandbox.kubectl import Kubectl
+from foresail.sandbox.processes import Processes, stop_recorded
+from tests.conftest import ROOT, Cluster
 
 COMMAND = [sys.executable, "-m", "foresail.sandbox", "attach", "--minutes", "0.1"]
 
@@ -29,11 +32,13 @@ def attach(cluster: Cluster, cache: Path, *arguments: str) -> subprocess.Complet
     )
 
 
-@pytest.fixture
-def quiet(cluster: Cluster) -> Cluster:
-    """The cluster, when the Leases of operators that other tests killed have run out."""
-    wait_for(lambda: not find_operators(cluster.kubectl), seconds=60, what="the end of other Leases")
-    return cluster
+@pytest.fixture(scope="module")
+def own(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster without our CRDs, and of its own: on the shared one other tests' operators lead."""
+    with Processes(tmp_path_factory.mktemp("attached")) as processes:
+        control_plane = start_control_plane(processes, binaries)
+        kubeconfig = control_plane.kubeconfig
+        yield Cluster(kubeconfig, Kubectl(binaries / "kubectl", kubeconfig), binaries, control_plane)
 
 
 def test_a_lease_that_was_not_renewed_in_time_is_nobodys() -> None:
@@ -44,38 +49,37 @@ def test_a_lease_that_was_not_renewed_in_time_is_nobodys() -> None:
 
 
 @pytest.mark.cluster
-def test_the_operator_runs_against_the_current_cluster_and_leaves_nothing_running(
-    quiet: Cluster, tmp_path: Path
-) -> None:
-    done = attach(quiet, tmp_path, "--prometheus", "http://127.0.0.1:9")
+def test_the_operator_runs_against_the_current_cluster_and_leaves_nothing_running(own: Cluster, tmp_path: Path) -> None:
+    done = attach(own, tmp_path, "--prometheus", "http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
     assert "CRDs into" in done.stdout
+    assert own.kubectl.get("modeldeployments.foresail.dev", "-A")["items"] == []
     [folder] = (tmp_path / "run").iterdir()
     assert stop_recorded(folder) == []
     assert "leads now" in (folder / "operator.log").read_text()
 
 
 @pytest.mark.cluster
-def test_a_second_operator_is_refused(quiet: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_a_second_operator_is_refused(own: Cluster, tmp_path: Path) -> None:
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": "foresail-operator", "namespace": namespace},
+        "metadata": {"name": "foresail-operator", "namespace": "kube-system"},
         "spec": {
             "holderIdentity": "somebody",
             "leaseDurationSeconds": 60,
             "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         },
     }
-    quiet.kubectl.apply(lease)
-    done = attach(quiet, tmp_path, "--prometheus", "http://127.0.0.1:9")
-    quiet.kubectl.run("delete", "lease", "foresail-operator", "-n", namespace)
+    own.kubectl.apply(lease)
+    done = attach(own, tmp_path, "--prometheus", "http://127.0.0.1:9")
+    own.kubectl.run("delete", "lease", "foresail-operator", "-n", "kube-system")
     assert done.returncode == 1
-    assert f"somebody holds the Lease {namespace}/foresail-operator" in done.stderr
+    assert "somebody holds the Lease kube-system/foresail-operator" in done.stderr
 
 
 @pytest.mark.cluster
-def test_a_missing_prometheus_is_named(cluster: Cluster, tmp_path: Path) -> None:
-    done = attach(cluster, tmp_path)
+def test_a_missing_prometheus_is_named(own: Cluster, tmp_path: Path) -> None:
+    done = attach(own, tmp_path)
     assert done.returncode == 2
     assert "PROMETHEUS" in done.stderr
