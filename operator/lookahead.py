@@ -10,7 +10,7 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
-from foresail.policies.scaling.lead_time import lead_time_seconds
+from foresail.policies.scaling.lead_time import horizon_seconds
 
 
 def make_forecast_stage(
@@ -25,12 +25,12 @@ def make_forecast_stage(
             if observation.recent is None:
                 answers[key] = Unknown(Reason.FORECAST_UNKNOWN, "no past demand is known to forecast from")
                 continue
-            # To the end of the decision interval in which a replica that is started now would be ready.
-            lead = lead_time_seconds(observation, memory.workloads.get(key))
             requests[key] = ForecastRequest(
                 recent=observation.recent,
                 history=observation.history,
-                horizon_seconds=lead + 2 * snapshot.cycle_seconds,
+                horizon_seconds=horizon_seconds(
+                    observation, memory.workloads.get(key), cycle_seconds=snapshot.cycle_seconds
+                ),
                 period_seconds=season_seconds,
             )
         return answers | forecaster.forecast(requests)

@@ -25,7 +25,7 @@ from foresail.domain.snapshot import (
 from foresail.domain.workload import Workload
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from foresail.policies.cycle import Prices, run_cycle
-from foresail.policies.scaling.lead_time import lead_time_seconds
+from foresail.policies.scaling.lead_time import horizon_seconds
 from foresail.simulator.observation import Observation
 
 
@@ -72,10 +72,10 @@ class ForesailPolicy:
 
     def _forecast(self, seen: WorkloadObservation) -> Forecast | Unknown:
         key = self.workload.key
-        lead = lead_time_seconds(seen, self.memory.workloads.get(key))
         if seen.recent is None:
             return Unknown("ForecastUnknown", "no past demand is known to forecast from")
-        request = ForecastRequest(seen.recent, seen.history, horizon_seconds=lead + 2 * self.cycle_seconds)
+        horizon = horizon_seconds(seen, self.memory.workloads.get(key), cycle_seconds=self.cycle_seconds)
+        request = ForecastRequest(seen.recent, seen.history, horizon_seconds=horizon)
         return self.forecaster.forecast({key: request})[key]
 
 

@@ -28,6 +28,11 @@ def lead_time_seconds(observation: WorkloadObservation, memory: WorkloadMemory |
     return min(max(LEAST_SECONDS, *(_p90(startups) for startups in seen)), MOST_SECONDS)
 
 
+def horizon_seconds(observation: WorkloadObservation, memory: WorkloadMemory | None, *, cycle_seconds: float) -> float:
+    """How far a forecast must look: to the end of the decision interval in which a replica started now is ready."""
+    return lead_time_seconds(observation, memory) + 2 * cycle_seconds
+
+
 def merge_startups(remembered: tuple[float, ...], observed: tuple[float, ...]) -> tuple[float, ...]:
     """Both lists without their overlap: the same pods are observed for many cycles, the newest last."""
     observed = tuple(seconds for seconds in observed if math.isfinite(seconds) and seconds >= 0)
