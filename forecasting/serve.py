@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.forecast import Forecast
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
@@ -124,14 +125,16 @@ def _first(key: WorkloadKey) -> Remembered:
 def _too_few(past: Past | None) -> Unknown:
     seen = 0 if past is None else int(past.observed.sum())
     return Unknown(
-        "NoHistory",
+        Reason.NO_HISTORY,
         f"{seen} samples of demand were observed lately, a forecast needs {LEAST_SAMPLES}; wait, or see whether"
         " Prometheus scrapes the engines",
     )
 
 
 def _too_old(seconds: float) -> Unknown:
-    return Unknown("NoHistory", f"the last sample of demand is {seconds:.0f} s old; see whether Prometheus scrapes")
+    return Unknown(
+        Reason.NO_HISTORY, f"the last sample of demand is {seconds:.0f} s old; see whether Prometheus scrapes"
+    )
 
 
 def _guess(window: Window, past: Past, *, count: int, steps: int) -> Forecast:

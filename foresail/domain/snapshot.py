@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from foresail.domain.accelerator import Accelerator, Pool
+from foresail.domain.reason import Reason
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import Workload, WorkloadKey
 
@@ -114,7 +115,7 @@ class WorkloadObservation:
         variants: In the order of the spec.
         demand: Arrivals now, or why they are unknown.
         attainment: Share of the requests of the last minutes within the SLO (0…1), or why it is unknown;
-            `Unknown("NoTraffic", …)` when none finished.
+            `Unknown(Reason.NO_TRAFFIC, …)` when none finished.
         model: Name that the engine's metrics carry, None when unknown.
         recent: Demand of the last hours at a fine step (indicators DEMAND_INDICATORS), None when there is none.
         history: The same over days or weeks at a coarse step, for seasons; None when there is none.
@@ -129,8 +130,8 @@ class WorkloadObservation:
     model: str | None = None
     recent: Window | None = None
     history: Window | None = None
-    waiting: Signal = Unknown("NotObserved", "the queue was not observed")
-    running: Signal = Unknown("NotObserved", "running requests were not observed")
+    waiting: Signal = Unknown(Reason.NOT_OBSERVED, "the queue was not observed")
+    running: Signal = Unknown(Reason.NOT_OBSERVED, "running requests were not observed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from foresail.domain.accelerator import Accelerator
 from foresail.domain.decision import Decision
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import (
     FleetSnapshot,
     Known,
@@ -73,7 +74,7 @@ class ForesailPolicy:
     def _forecast(self, seen: WorkloadObservation) -> Forecast | Unknown:
         key = self.workload.key
         if seen.recent is None:
-            return Unknown("ForecastUnknown", "no past demand is known to forecast from")
+            return Unknown(Reason.FORECAST_UNKNOWN, "no past demand is known to forecast from")
         horizon = horizon_seconds(seen, self.memory.workloads.get(key), cycle_seconds=self.cycle_seconds)
         request = ForecastRequest(seen.recent, seen.history, horizon_seconds=horizon)
         return self.forecaster.forecast({key: request})[key]
@@ -103,7 +104,7 @@ def observe(
         workload=workload,
         variants=(variant,),
         demand=observation.demand,
-        attainment=Unknown("NoTraffic", "no request was answered") if attainment is None else Known(attainment),
+        attainment=Unknown(Reason.NO_TRAFFIC, "no request was answered") if attainment is None else Known(attainment),
         recent=observation.recent,
         history=observation.history,
         waiting=Known(float(observation.waiting)),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Known, Signal, Unknown
 from foresail.domain.workload import Slo
 from foresail.operator.observe.answers import Unavailable, Vector
@@ -96,7 +97,9 @@ def observe_attainment(
         tpot: Likewise.
     """
     if telemetry.problem is not None or not pods:
-        return telemetry.problem or Unknown("NoReadyReplicas", "no replica is there whose requests could be measured")
+        return telemetry.problem or Unknown(
+            Reason.NO_READY_REPLICAS, "no replica is there whose requests could be measured"
+        )
     for pod in ready:
         if not telemetry.is_fresh(pod):
             return telemetry.explain(Indicator.RUNNING, pod)
@@ -107,7 +110,7 @@ def observe_attainment(
             return _no_histogram(indicator)
     good, total = _share(ttft, pods, slo.ttft_milliseconds / 1000)
     if total < LEAST_REQUESTS:
-        return Unknown("NoTraffic", f"no request was answered in the last {SHARE_SECONDS / 60:g} minutes")
+        return Unknown(Reason.NO_TRAFFIC, f"no request was answered in the last {SHARE_SECONDS / 60:g} minutes")
     steady, counted = _share(tpot, pods, slo.tpot_milliseconds / 1000)
     # A request of a single token has no TPOT and keeps every limit of it.
     return Known(min(good / total, 1.0) * (min(steady / counted, 1.0) if counted >= LEAST_REQUESTS else 1.0))
@@ -136,7 +139,7 @@ def _share(buckets: Buckets, pods: Iterable[PodKey], limit: float) -> tuple[floa
 
 
 def _no_histogram(indicator: Indicator) -> Unknown:
-    return Unknown("NoSeries", f"Prometheus has no buckets of {names_of(indicator)}; check the engine's version")
+    return Unknown(Reason.NO_SERIES, f"Prometheus has no buckets of {names_of(indicator)}; check the engine's version")
 
 
 def _number(text: str) -> float | None:

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Known, Signal, Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Role
@@ -158,7 +159,7 @@ def observe_sum(
 def no_ready_replicas() -> Unknown:
     """Why nothing can be measured without a ready replica."""
     return Unknown(
-        "NoReadyReplicas", "no replica is ready, so arrivals cannot be measured; look at the pods of the targets"
+        Reason.NO_READY_REPLICAS, "no replica is ready, so arrivals cannot be measured; look at the pods of the targets"
     )
 
 

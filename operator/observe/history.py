@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray, Window
 from foresail.domain.workload import Role, Workload, WorkloadKey
@@ -138,7 +139,7 @@ class Grid:
     def take(self, span: Span, answer: Matrix | Unavailable, workloads: Mapping[WorkloadKey, Workload]) -> None:
         """Take in the answer for a bitten span; without one it stays pending, in smaller bites if it was too much."""
         if isinstance(answer, Unavailable):
-            if answer.reason in ("AnswerTooLarge", "PrometheusTimeout", "QueryRefused"):
+            if answer.reason in (Reason.ANSWER_TOO_LARGE, Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_REFUSED):
                 self._bite_points = max(self._bite_points // 2, 1)
             return
         self._bite_points = min(self._bite_points * 2, BITE_POINTS)

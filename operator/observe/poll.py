@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
@@ -153,7 +154,7 @@ class Poll:
             "look at its load, or raise prometheus_deadline_seconds"
         )
         return {
-            name: Unavailable("PrometheusTimeout", message) if task in late else task.result()
+            name: Unavailable(Reason.PROMETHEUS_TIMEOUT, message) if task in late else task.result()
             for name, task in tasks.items()
         }
 
@@ -173,7 +174,7 @@ class Poll:
         if abs(ahead) <= SKEW_SECONDS or all(isinstance(answer, Unavailable) for answer in found.values()):
             return None
         return Unknown(
-            "ClockSkew",
+            Reason.CLOCK_SKEW,
             f"Prometheus' clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours, "
             "so its samples cannot be dated; check NTP on both machines",
         )

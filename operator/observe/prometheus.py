@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import aiohttp
 
+from foresail.domain.reason import Reason
 from foresail.operator.observe.answers import (
     Matrix,
     Unavailable,
@@ -138,15 +139,17 @@ class PrometheusClient:
                 return error.unavailable
             except ValueError as error:  # of json and of the reader
                 message = f"Prometheus at {self.url} gave an answer that is not understood ({error}); is it Prometheus?"
-                self._report(QueryReport(name, time.monotonic() - began, size, None, "AnswerMalformed"))
-                return Unavailable("AnswerMalformed", message)
+                self._report(QueryReport(name, time.monotonic() - began, size, None, Reason.ANSWER_MALFORMED))
+                return Unavailable(Reason.ANSWER_MALFORMED, message)
             self._report(QueryReport(name, time.monotonic() - began, size, len(answer.labels)))
             return answer
 
     async def _post(self, what: str, form: Mapping[str, str], at: float | None) -> bytes:
         patience = self._patience_until - time.monotonic()
         if patience > 0:
-            raise _RefusedError("PrometheusThrottled", f"Prometheus at {self.url} asked to wait for {patience:.0f} s")
+            raise _RefusedError(
+                Reason.PROMETHEUS_THROTTLED, f"Prometheus at {self.url} asked to wait for {patience:.0f} s"
+            )
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(f"{self.url}/api/v1/{what}", form, at)
@@ -155,12 +158,12 @@ class PrometheusClient:
                 f"Prometheus at {self.url} did not answer within {self._timeout_seconds:g} s; "
                 "look at its load, or raise prometheus_timeout_seconds"
             )
-            raise _RefusedError("PrometheusTimeout", message) from error
+            raise _RefusedError(Reason.PROMETHEUS_TIMEOUT, message) from error
         except (aiohttp.ClientError, OSError) as error:
             message = (
                 f"Prometheus at {self.url} cannot be reached ({error}); check the URL, its pod and network policies"
             )
-            raise _RefusedError("PrometheusUnreachable", message) from error
+            raise _RefusedError(Reason.PROMETHEUS_UNREACHABLE, message) from error
 
     async def _exchange(self, url: str, form: Mapping[str, str], at: float | None) -> bytes:
         session, headers = self._prepare()
@@ -182,7 +185,7 @@ class PrometheusClient:
                     f"Prometheus at {self.url} sent more than {self._max_bytes} bytes; "
                     "look for series with many labels, or raise prometheus_max_bytes"
                 )
-                raise _RefusedError("AnswerTooLarge", message)
+                raise _RefusedError(Reason.ANSWER_TOO_LARGE, message)
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -193,17 +196,19 @@ class PrometheusClient:
         said = _said(text)
         if status in (429, 503):
             self._patience_until = now + _patience(response.headers.get("Retry-After"))
-            raise _RefusedError("PrometheusThrottled", f"Prometheus at {self.url} is overloaded ({status} {said})")
+            raise _RefusedError(
+                Reason.PROMETHEUS_THROTTLED, f"Prometheus at {self.url} is overloaded ({status} {said})"
+            )
         if 300 <= status < 400:
             where = response.headers.get("Location", "elsewhere")
             message = f"Prometheus at {self.url} redirects to {where}, which is not followed; set the URL to it"
-            raise _RefusedError("PrometheusRedirects", message)
+            raise _RefusedError(Reason.PROMETHEUS_REDIRECTS, message)
         if status in (401, 403):
             message = f"Prometheus at {self.url} refuses us ({status} {said}); check prometheus_bearer_token_file"
-            raise _RefusedError("PrometheusUnauthorized", message)
+            raise _RefusedError(Reason.PROMETHEUS_UNAUTHORIZED, message)
         if status < 500:
-            raise _RefusedError("QueryRefused", f"Prometheus at {self.url} refused a query ({status} {said})")
-        raise _RefusedError("PrometheusFailed", f"Prometheus at {self.url} failed ({status} {said}); see its log")
+            raise _RefusedError(Reason.QUERY_REFUSED, f"Prometheus at {self.url} refused a query ({status} {said})")
+        raise _RefusedError(Reason.PROMETHEUS_FAILED, f"Prometheus at {self.url} failed ({status} {said}); see its log")
 
     def _prepare(self) -> tuple[aiohttp.ClientSession, Mapping[str, str]]:
         try:
@@ -212,7 +217,7 @@ class PrometheusClient:
             return self._session, self._credentials()
         except (OSError, UnicodeDecodeError) as error:
             message = f"a credential for Prometheus cannot be read ({error}); mount the files that the settings name"
-            raise _RefusedError("CredentialsUnreadable", message) from error
+            raise _RefusedError(Reason.CREDENTIALS_UNREADABLE, message) from error
 
     def _credentials(self) -> Mapping[str, str]:
         if self._bearer_token_file is None:

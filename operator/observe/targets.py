@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from foresail.domain.errors import ActuationError
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import TargetRef
 from foresail.operator.actuate.discovery import Discovery
@@ -66,12 +67,12 @@ class Targets:
                 return _not_found(key)
             except ForbiddenError as error:
                 return Unknown(
-                    "TargetForbidden",
+                    Reason.TARGET_FORBIDDEN,
                     f"the scale of {_name(key)} may not be read ({error}); "
                     "add its kind to the chart's value scaleTargets",
                 )
             except ActuationError as error:
-                return Unknown("TargetUnreadable", f"the scale of {_name(key)} could not be read ({error})")
+                return Unknown(Reason.TARGET_UNREADABLE, f"the scale of {_name(key)} could not be read ({error})")
 
 
 def key_of(namespace: str, ref: TargetRef) -> TargetKey:
@@ -84,7 +85,7 @@ def _read_scale(body: Mapping[str, Any], key: TargetKey) -> TargetRecord | Unkno
     selector = parse_selector(status.get("selector") or "")
     if selector is None:
         return Unknown(
-            "TargetUnreadable",
+            Reason.TARGET_UNREADABLE,
             f"the scale of {_name(key)} names no selector of its pods; its CRD needs scale.labelSelectorPath",
         )
     return TargetRecord(
@@ -97,7 +98,7 @@ def _read_scale(body: Mapping[str, Any], key: TargetKey) -> TargetRecord | Unkno
 
 def _not_found(key: TargetKey) -> Unknown:
     return Unknown(
-        "TargetNotFound",
+        Reason.TARGET_NOT_FOUND,
         f"{_name(key)} does not exist; create it, or correct the variant's scaleTargetRef",
     )
 

@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.operator.observe.answers import Unavailable, Vector
 from foresail.operator.observe.queries import ADJACENT_SCRAPES, Indicator, names_of
 
 SCRAPE_SLACK_SECONDS: Final = 5.0
 # What is unknown because of one pod or another, not because Prometheus was not to be asked.
-POD_REASONS: Final = frozenset({"NoSeries", "StaleSeries", "NotFinite", "MetricsWarmingUp", "NoReadyReplicas"})
+POD_REASONS: Final = frozenset(
+    {Reason.NO_SERIES, Reason.STALE_SERIES, Reason.NOT_FINITE, Reason.METRICS_WARMING_UP, Reason.NO_READY_REPLICAS}
+)
 
 
 class PodKey(NamedTuple):
@@ -138,13 +141,13 @@ class Telemetry:
         age = self._age.get(pod)
         if age is None:
             return Unknown(
-                "NoSeries",
+                Reason.NO_SERIES,
                 f"Prometheus has no series {names_of(Indicator.RUNNING)} with labels {labels}; "
                 "check that a PodMonitor or scrape job takes in the pod and keeps the labels namespace and pod",
             )
         if not age <= self._fresh_seconds:
             return Unknown(
-                "StaleSeries",
+                Reason.STALE_SERIES,
                 f"the last sample with labels {labels} is {age:.0f} s old, beyond {self._fresh_seconds:.0f} s; "
                 "check that the scrape target is up, and that scrape_interval_seconds is Prometheus'",
             )
@@ -154,14 +157,18 @@ class Telemetry:
         name = names_of(Indicator(what)) if what in set(Indicator) else what.replace("_", " ")
         value = self._values[what].get(pod)
         if value is not None:
-            return Unknown("NotFinite", f"{name} with labels {labels} is {value}, no number; look at the engine's log")
+            return Unknown(
+                Reason.NOT_FINITE, f"{name} with labels {labels} is {value}, no number; look at the engine's log"
+            )
         if what.endswith("_growth") or what in COUNTERS:
             return Unknown(
-                "MetricsWarmingUp",
+                Reason.METRICS_WARMING_UP,
                 f"there are not yet two samples of {name} with labels {labels} close enough for a rate; "
                 "after an outage or a start this takes two scrapes, else check the series' name",
             )
-        return Unknown("NoSeries", f"Prometheus has no series {name} with labels {labels}; check the engine's version")
+        return Unknown(
+            Reason.NO_SERIES, f"Prometheus has no series {name} with labels {labels}; check the engine's version"
+        )
 
     def _answer_to(self, what: str) -> Vector | Unavailable:
         answer: Vector | Unavailable = getattr(self.answers, "growth" if what.endswith("_growth") else what)

@@ -16,6 +16,7 @@ import numpy as np
 
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import CapacityBelief
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS, FloatArray
 from foresail.policies.scaling.learning import scale_samples
@@ -45,13 +46,13 @@ def check_forecast(forecast: Forecast | Unknown, now: float) -> Forecast | Unkno
     if isinstance(forecast, Unknown):
         return forecast
     if not {REQUESTS, INPUT_TOKENS, OUTPUT_TOKENS} <= set(forecast.indicators):
-        return Unknown("ForecastUnknown", "the forecast lacks requests or tokens; forecast all demand indicators")
+        return Unknown(Reason.FORECAST_UNKNOWN, "the forecast lacks requests or tokens; forecast all demand indicators")
     if not np.isfinite(forecast.samples).all():
-        return Unknown("ForecastUnknown", "the forecast is not finite; look at the forecaster's log")
+        return Unknown(Reason.FORECAST_UNKNOWN, "the forecast is not finite; look at the forecaster's log")
     if forecast.origin + forecast.horizon_seconds < now:
         age = now - forecast.origin
         return Unknown(
-            "ForecastUnknown", f"the forecast is {age:.0f} s old and looked less far; restart the forecaster"
+            Reason.FORECAST_UNKNOWN, f"the forecast is {age:.0f} s old and looked less far; restart the forecaster"
         )
     return forecast
 
