@@ -15,19 +15,18 @@ from typing import Any
 
 from rich.console import Console
 
+from foresail.operator.lease import LEASE_NAME
 from foresail.sandbox.account import Account
 from foresail.sandbox.binaries import find_binaries
 from foresail.sandbox.chart import ROOT
-from foresail.sandbox.control_plane import free_port
 from foresail.sandbox.kubectl import Kubectl, KubectlError
 from foresail.sandbox.processes import Processes, stop_recorded
 from foresail.sandbox.progress import Progress
 from foresail.sandbox.screen import Scope, show
-from foresail.sandbox.up import length_of_run, run_folder
-from foresail.sandbox.view import fetch, read_views
+from foresail.sandbox.up import length_of_run, run_folder, start_operator
+from foresail.sandbox.view import read_views
 
 CRDS = ROOT / "crds"
-LEASE = "foresail-operator"
 WAITING = "no decision yet: there is one for each ModelDeployment (examples/01-one-model/03-model.yaml shows one)"
 
 
@@ -50,7 +49,7 @@ def holders(leases: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, str
 
 def find_operators(kubectl: Kubectl) -> dict[str, str]:
     """Operators that run on the cluster, by the namespace of their Lease."""
-    leases = kubectl.get("leases", "-A", "--field-selector", f"metadata.name={LEASE}")["items"]
+    leases = kubectl.get("leases", "-A", "--field-selector", f"metadata.name={LEASE_NAME}")["items"]
     return holders(leases, datetime.now(UTC))
 
 
@@ -62,7 +61,8 @@ def refuse_second_operator(kubectl: Kubectl) -> None:
     """
     for namespace, holder in find_operators(kubectl).items():
         raise KubectlError(
-            f"Foresail runs on this cluster already: {holder} holds the Lease {namespace}/{LEASE}; end that one first"
+            f"Foresail runs on this cluster already: {holder} holds the Lease {namespace}/{LEASE_NAME}; "
+            "end that one first"
         )
 
 
@@ -90,7 +90,8 @@ def attach(*, prometheus_url: str, minutes: float | None) -> int:
     context = prepare(Kubectl(find_kubectl(), None))
     try:
         with Processes(folder) as processes:
-            url = start_operator(processes, prometheus_url=prometheus_url)
+            processes.log_of("operator").unlink(missing_ok=True)
+            url = start_operator(processes, "--prometheus", prometheus_url)
             try:
                 watch(processes, url, prometheus_url=prometheus_url, context=context, minutes=minutes)
             finally:
@@ -98,16 +99,6 @@ def attach(*, prometheus_url: str, minutes: float | None) -> int:
     finally:
         print(f"ended, nothing is left running; replicas stay as they are, and so do the CRDs; log: {folder}")
     return 0
-
-
-def start_operator(processes: Processes, *, prometheus_url: str) -> str:
-    """Start the operator with the user's own rights; its address."""
-    processes.log_of("operator").unlink(missing_ok=True)
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "foresail.cli.main", "operator", "--prometheus", prometheus_url]
-    processes.start("operator", [*command, "--listen", url.removeprefix("http://")])
-    processes.wait_until("operator", lambda: fetch(f"{url}/api/v1/decisions") is not None, seconds=60)
-    return url
 
 
 def watch(processes: Processes, url: str, *, prometheus_url: str, context: str, minutes: float | None) -> None:

@@ -82,10 +82,17 @@ def start_simulator(processes: Processes, control_plane: ControlPlane, scene: Sc
     return url
 
 
-def start_operator(processes: Processes, kubeconfig: Path, scene: Scene, *, prometheus_url: str, past: Past) -> str:
-    """Start the operator as a process of its own; its address."""
+def start_operator(processes: Processes, *flags: str | Path) -> str:
+    """Start the operator as a process of its own, on a free port; its address once it answers."""
     url = f"http://127.0.0.1:{free_port()}"
-    settings = processes.folder / "operator.yaml"
+    command = [sys.executable, "-m", "foresail.cli.main", "operator", "--listen", url.removeprefix("http://")]
+    processes.start("operator", [*command, *flags])
+    processes.wait_until("operator", lambda: fetch(f"{url}/api/v1/decisions") is not None, seconds=60)
+    return url
+
+
+def write_settings(path: Path, scene: Scene, past: Past) -> Path:
+    """Write the operator's settings that the scene decides."""
     known = {
         "scrape_interval_seconds": scene.scrape_seconds,
         "cycle_seconds": scene.cycle_seconds,
@@ -93,12 +100,8 @@ def start_operator(processes: Processes, kubeconfig: Path, scene: Scene, *, prom
         "history_step_seconds": past.step_seconds,
         "lease_namespace": OPERATOR_NAMESPACE,
     }
-    settings.write_text(yaml.safe_dump(known))
-    command: list[str | Path] = [sys.executable, "-m", "foresail.cli.main", "operator", "--kubeconfig", kubeconfig]
-    command += ["--prometheus", prometheus_url, "--listen", url.removeprefix("http://"), "--config", settings]
-    processes.start("operator", command)
-    processes.wait_until("operator", lambda: fetch(f"{url}/api/v1/decisions") is not None, seconds=60)
-    return url
+    path.write_text(yaml.safe_dump(known))
+    return path
 
 
 def start(processes: Processes, progress: Progress, scene: Scene) -> Sandbox:
@@ -120,7 +123,10 @@ def start(processes: Processes, progress: Progress, scene: Scene) -> Sandbox:
         install_chart(control_plane, prometheus_url=prometheus)
         login = operator_login(control_plane, kubectl, folder / "operator-kubeconfig")
     with progress.step("the operator, with a token of the chart's ServiceAccount"):
-        operator = start_operator(processes, login, scene, prometheus_url=prometheus, past=past)
+        settings_file = write_settings(folder / "operator.yaml", scene, past)
+        operator = start_operator(
+            processes, "--kubeconfig", login, "--prometheus", prometheus, "--config", settings_file
+        )
     with progress.step(f"kubectl apply -f {scene.example.parent.name}/{scene.example.name}/"):
         kubectl.run("apply", "-f", str(scene.example))
     return Sandbox(control_plane, prometheus, simulator, operator)
