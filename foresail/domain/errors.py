@@ -4,7 +4,6 @@
   x InputError            something that a person wrote cannot be understood    source, field, problem, value, remedy
     + SpecError           … in the spec of a custom resource
     + SettingsError       … in the operator's settings
-  x ObservationError      Prometheus or the API server did not answer
   x ForecastError         no forecast can be made of this window
   x ActuationError        a write was not done
     + ConflictError       the object changed since it was read
@@ -35,10 +34,6 @@ class SpecError(InputError):
 
 class SettingsError(InputError):
     """The operator's settings cannot be understood."""
-
-
-class ObservationError(ForesailError):
-    """Prometheus or the API server did not answer."""
 
 
 class ForecastError(ForesailError):

@@ -15,11 +15,10 @@ NAMESPACE, WORKLOAD, MODEL = "demo", "chat", "meta-llama/Llama-3.1-8B"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was backfilled: its length on Prometheus' clock, its spacing there, and its length in the trace."""
+    """What was backfilled: its length and its spacing, on Prometheus' clock."""
 
     hours: float
     step_seconds: float
-    trace_days: float
 
 
 def make_past(trace_file: Path, binaries: Path, data: Path, *, speed: float) -> Past:
@@ -35,4 +34,4 @@ def make_past(trace_file: Path, binaries: Path, data: Path, *, speed: float) -> 
         write_history(past.faster(speed), HistorySettings(NAMESPACE, WORKLOAD, MODEL, end=time.time() - 5.0), out)
     backfill(binaries, openmetrics=openmetrics, data=data)
     openmetrics.unlink()
-    return Past(start / speed / 3600.0, trace.step_seconds / speed, start / 86_400.0)
+    return Past(start / speed / 3600.0, trace.step_seconds / speed)

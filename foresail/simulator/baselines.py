@@ -29,7 +29,6 @@ from foresail.simulator.observation import Observation
 from foresail.simulator.steady import work, working_point
 from foresail.simulator.trace import RateTrace
 
-SYNC_SECONDS: Final = 15.0  # --horizontal-pod-autoscaler-sync-period
 TOLERANCE: Final = 0.1  # --horizontal-pod-autoscaler-tolerance
 DOWN_STABILIZATION_SECONDS: Final = 300.0  # the HPA's default behavior, as are the next three
 UP_PODS: Final = 4

@@ -65,7 +65,6 @@ class Run:
     kubectl: Kubectl
     started_at: float
     seen: list[tuple[float, View]] = field(default_factory=list)
-    peak_of_demand: float = 0.0
 
     def watch(self, until: float) -> None:
         """Note every new decision until an instant."""
