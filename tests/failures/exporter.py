@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 import yaml
 
 from foresail.sandbox.prometheus import configuration
+from tests.fakes.loopback import Loopback, SilentHandler
 from tests.fakes.prometheus import PodLoad
 
 SECOND = "/second"
@@ -39,22 +39,16 @@ class Exporter:
         self._counters: defaultdict[tuple[str, str, str], float] = defaultdict(float)
         self._counted_at = time.time()
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"exporter": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._server = Loopback(type("Handler", (_Handler,), {"exporter": self}))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
     def settings(self) -> str:
         """Of a Prometheus that scrapes both pages every second."""
         settings = yaml.safe_load(configuration(service_discovery_url=None, scrape_seconds=1.0))
-        targets = [{"targets": [f"127.0.0.1:{self._server.server_address[1]}"]}]
+        targets = [{"targets": [self._server.address]}]
         job = {"static_configs": targets, "track_timestamps_staleness": True}
         settings["scrape_configs"] = [
             job | {"job_name": name, "metrics_path": path}
@@ -91,13 +85,10 @@ class Exporter:
                 yield f"vllm:{name}{labels} {self._counters[namespace, pod, name]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     exporter: Exporter
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Be silent."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         body = self.exporter.page(self.path).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs
 
 from foresail.operator.observe.queries import OWNER_PATTERN
+from tests.fakes.loopback import Loopback, SilentHandler
 
 TTFT_BOUNDS = ("0.25", "0.5", "1.0", "2.5", "+Inf")
 TPOT_BOUNDS = ("0.01", "0.025", "0.05", "0.1", "+Inf")
@@ -75,22 +75,16 @@ class FakePrometheus:
 
     def __enter__(self) -> Self:
         self._released = threading.Event()
-        handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._server = Loopback(type("Handler", (_Handler,), {"fake": self}))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self._server.address}"
 
     def wait_for_release(self) -> None:
         """What the fault SLOW does: no answer as long as the fault lasts."""
@@ -186,17 +180,14 @@ def _asks(query: str, bound: str) -> bool:
     return bound.replace("+", "[+]").replace(".", "[.]") in query
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     fake: FakePrometheus
     protocol_version = "HTTP/1.1"
 
     def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the fake's clock, not the call's
         return formatdate(self.fake.clock(), usegmt=True)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Be silent."""
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
         fake = self.fake
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: values[0] for name, values in parse_qs(text).items()}
