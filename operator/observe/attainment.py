@@ -17,16 +17,16 @@ from typing import Final
 
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Known, Signal, Unknown
-from foresail.domain.workload import Slo
+from foresail.domain.workload import Engine, Slo
 from foresail.operator.observe.answers import Unavailable, Vector
-from foresail.operator.observe.queries import SHARE_SECONDS, Indicator, names_of
-from foresail.operator.observe.telemetry import PodKey, Telemetry
+from foresail.operator.observe.queries import ENGINES, SHARE_SECONDS, Indicator, names_of
+from foresail.operator.observe.telemetry import ByEngine, PodKey, Telemetry, engine_of, key_of
 
 INFINITE: Final = "+Inf"
 LEAST_REQUESTS: Final = 0.5  # an increase is extrapolated, so less than one whole request is none
 GROWS_PER_SECOND: Final = 1.0 / 60.0  # one more in queue a minute
 
-Buckets = Mapping[PodKey, Mapping[float, float]]
+Buckets = ByEngine[Mapping[float, float]]
 
 
 @dataclass(slots=True)
@@ -58,15 +58,14 @@ class Layout:
 
 
 def read_buckets(answer: Vector | Unavailable) -> Buckets:
-    """Counts by pod and bound; what is no number is left out."""
-    buckets: dict[PodKey, dict[float, float]] = {}
+    """Counts by engine, pod and bound; what is no number is left out."""
+    buckets: dict[Engine, dict[PodKey, dict[float, float]]] = {engine: {} for engine in ENGINES}
     if isinstance(answer, Unavailable):
         return buckets
     for labels, count in zip(answer.labels, answer.values.tolist(), strict=True):
-        bound = _number(labels.get("le", ""))
-        if bound is not None and math.isfinite(count):
-            key = PodKey(labels.get("namespace", ""), labels.get("pod", ""))
-            buckets.setdefault(key, {})[bound] = count
+        bound, engine = _number(labels.get("le", "")), engine_of(labels)
+        if bound is not None and engine is not None and math.isfinite(count):
+            buckets[engine].setdefault(key_of(labels), {})[bound] = count
     return buckets
 
 
@@ -93,7 +92,7 @@ def observe_attainment(
         ready: Pods without which the share would be one-sided: every one must be fresh.
         pods: Every pod whose requests count.
         telemetry: The cycle's answers.
-        ttft: Counts by pod and bound.
+        ttft: Counts by engine, pod and bound.
         tpot: Likewise.
     """
     if telemetry.problem is not None or not pods:
@@ -106,12 +105,13 @@ def observe_attainment(
     for indicator, answer in ((Indicator.TTFT, telemetry.answers.ttft), (Indicator.TPOT, telemetry.answers.tpot)):
         if isinstance(answer, Unavailable):
             return Unknown(answer.reason, answer.message)
-        if not any(pod in (ttft if indicator is Indicator.TTFT else tpot) for pod in pods):
-            return _no_histogram(indicator)
-    good, total = _share(ttft, pods, slo.ttft_milliseconds / 1000)
+        found = ttft if indicator is Indicator.TTFT else tpot
+        if not any(telemetry.pick(found, pod) for pod in pods):
+            return _no_histogram(indicator, telemetry.engine)
+    good, total = _share(telemetry, ttft, pods, slo.ttft_milliseconds / 1000)
     if total < LEAST_REQUESTS:
         return Unknown(Reason.NO_TRAFFIC, f"no request was answered in the last {SHARE_SECONDS / 60:g} minutes")
-    steady, counted = _share(tpot, pods, slo.tpot_milliseconds / 1000)
+    steady, counted = _share(telemetry, tpot, pods, slo.tpot_milliseconds / 1000)
     # A request of a single token has no TPOT and keeps every limit of it.
     return Known(min(good / total, 1.0) * (min(steady / counted, 1.0) if counted >= LEAST_REQUESTS else 1.0))
 
@@ -133,13 +133,15 @@ def observe_pressure(slo: Slo, ready: Sequence[PodKey], telemetry: Telemetry) ->
     return max(sum(known_full) / len(ready), pace_share, 1.0 if grows else 0.0)
 
 
-def _share(buckets: Buckets, pods: Iterable[PodKey], limit: float) -> tuple[float, float]:
-    counts = [buckets[pod] for pod in pods if math.inf in buckets.get(pod, {})]
+def _share(telemetry: Telemetry, buckets: Buckets, pods: Iterable[PodKey], limit: float) -> tuple[float, float]:
+    found = [telemetry.pick(buckets, pod) for pod in pods]
+    counts = [count for count in found if count is not None and math.inf in count]
     return sum(count_within(count, limit) for count in counts), sum(count[math.inf] for count in counts)
 
 
-def _no_histogram(indicator: Indicator) -> Unknown:
-    return Unknown(Reason.NO_SERIES, f"Prometheus has no buckets of {names_of(indicator)}; check the engine's version")
+def _no_histogram(indicator: Indicator, engine: Engine) -> Unknown:
+    names = names_of(indicator, engine)
+    return Unknown(Reason.NO_SERIES, f"Prometheus has no buckets of {names}; check the engine's version")
 
 
 def _number(text: str) -> float | None:

@@ -6,7 +6,10 @@ and the size of answers are bounded however large the fleet or long the past. Th
 cycle observes; what was not observed (an outage of ours, a cycle that was late) is a hole, fetched later if Prometheus
 has it. A hole is never filled with anything else.
 
-In the past, pods belong to the owner that their names tell, since nobody remembers their labels.
+In the past, pods belong to the owner that their names tell, since nobody remembers their labels. A workload's past is
+read from the engine that it names; under Auto, at each instant from the one whose series were there, vLLM's if both
+were. So pods with the series of both are not counted double; while a rollout goes from the one engine to the other, the
+past is a little too low.
 """
 
 from __future__ import annotations
@@ -20,15 +23,17 @@ import numpy as np
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray, Window
-from foresail.domain.workload import Role, Workload, WorkloadKey
+from foresail.domain.workload import Engine, Role, Variant, Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable
 from foresail.operator.observe.demand import arrivals_of_past
 from foresail.operator.observe.prometheus import MAX_POINTS
-from foresail.operator.observe.telemetry import POD_REASONS, Flow
+from foresail.operator.observe.queries import ENGINES
+from foresail.operator.observe.telemetry import POD_REASONS, Flow, engine_of
 
 BITE_POINTS: Final = 40_000  # some 60 ms of CPU to read
 MEND_SECONDS: Final = 120.0  # how long holes are gathered before they are fetched
 RELEARN_SECONDS: Final = 60.0  # between two fetches of everything because workloads are new
+Flows = Mapping[tuple[Engine, str, str], FloatArray]
 _FLOWS: Final = {name: column for column, name in enumerate(Flow._fields)}
 
 
@@ -214,13 +219,13 @@ class Grid:
         return Window(DEMAND_INDICATORS, step, self.last * step, rows.values[begin:], rows.observed[begin:])
 
 
-def _flows_by_owner(answer: Matrix) -> Mapping[tuple[str, str], FloatArray]:
-    """Flows by namespace and owner, shape (N, 5) in the order of `Flow`, NaN in every row that lacks one."""
-    flows: dict[tuple[str, str], FloatArray] = {}
+def _flows_by_owner(answer: Matrix) -> Flows:
+    """Flows by engine, namespace and owner, shape (N, 5) in the order of `Flow`, NaN in every row that lacks one."""
+    flows: dict[tuple[Engine, str, str], FloatArray] = {}
     for labels, values in zip(answer.labels, answer.values, strict=True):
-        column = _FLOWS.get(labels.get("flow", ""))
-        if column is not None:
-            owner = (labels.get("namespace", ""), labels.get("owner", ""))
+        column, engine = _FLOWS.get(labels.get("flow", "")), engine_of(labels)
+        if column is not None and engine is not None:
+            owner = (engine, labels.get("namespace", ""), labels.get("owner", ""))
             columns = flows.setdefault(owner, np.full((answer.values.shape[1], len(_FLOWS)), np.nan))
             columns[:, column] = values
     for columns in flows.values():
@@ -228,13 +233,18 @@ def _flows_by_owner(answer: Matrix) -> Mapping[tuple[str, str], FloatArray]:
     return flows
 
 
-def _demand_of(workload: Workload, flows: Mapping[tuple[str, str], FloatArray], answer: Matrix) -> FloatArray | None:
+def _flow_of(workload: Workload, variant: Variant, flows: Flows) -> FloatArray | None:
+    """The flows of one target as its engine tells them, shape (N, 5); None when it had no series."""
+    engines = ENGINES if workload.engine is Engine.AUTO else (workload.engine,)
+    found = [flows.get((engine, workload.key.namespace, variant.target.name)) for engine in engines]
+    told = [flow for flow in found if flow is not None]
+    return np.where(np.isnan(told[0]), told[-1], told[0]) if told else None
+
+
+def _demand_of(workload: Workload, flows: Flows, answer: Matrix) -> FloatArray | None:
     """The demand of one workload, shape (N, 3); None when none of its targets had series."""
-    owned = [
-        (variant.role, flows[workload.key.namespace, variant.target.name])
-        for variant in workload.variants
-        if (workload.key.namespace, variant.target.name) in flows
-    ]
+    found = [(variant.role, _flow_of(workload, variant, flows)) for variant in workload.variants]
+    owned = [(role, flow) for role, flow in found if flow is not None]
     if not owned:
         return None
     front = [flow for role, flow in owned if role is not Role.DECODE]

@@ -1,6 +1,8 @@
 """Every question to Prometheus, as data: which series tell an indicator in which engine, and how it is asked for.
 
 The number of questions is constant: each covers the fleet, and both old and new names of vLLM's series and SGLang's.
+What comes of which engine's names is told by the label `engine`, so that the reader takes those that a workload names.
+It is set after adding up: series of vLLM have a label of that name themselves.
 
 Rates must be right when scrapes were missed, when a pod is new and when a counter starts again. `rate(m[1m])` is not:
 after an outage it divides what the last seconds brought by a minute. So the rate is taken between the last two samples
@@ -14,7 +16,7 @@ one. In the history, where series are added over pods, the query itself does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -35,6 +37,7 @@ class Indicator(StrEnum):
     TPOT = "tpot"
 
 
+ENGINES: Final = (Engine.VLLM, Engine.SGLANG)  # by preference, where a pod has the series of both
 # Names by preference: where a pod has several of one engine's, the first counts. TPOT is promised per request; engines
 # that only tell the time between two tokens are taken by their word, which is the mean over tokens instead.
 SERIES: Final[Mapping[Indicator, Mapping[Engine, Sequence[str]]]] = {
@@ -92,9 +95,11 @@ def escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def names_of(indicator: Indicator) -> str:
-    """The series that tell an indicator, for people."""
-    return " or ".join(name for names in SERIES[indicator].values() for name in names)
+def names_of(indicator: Indicator, engine: Engine = Engine.AUTO) -> str:
+    """The series that tell an indicator in an engine, or in any, for people."""
+    return " or ".join(
+        name for each, names in SERIES[indicator].items() if engine in (each, Engine.AUTO) for name in names
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +116,50 @@ class Queries:
 
     def running(self) -> str:
         """Requests in the batch, by pod and the name of the model."""
-        return f"sum by ({_TARGET}, model_name) ({self._select(Indicator.RUNNING)})"
+        return _of_each(lambda engine: f"sum by ({_TARGET}, model_name) ({self._select(Indicator.RUNNING, engine)})")
 
     def waiting(self) -> str:
         """Requests in queue, by pod."""
-        return f"sum by ({_TARGET}) ({self._select(Indicator.WAITING)})"
+        return _of_each(lambda engine: f"sum by ({_TARGET}) ({self._select(Indicator.WAITING, engine)})")
 
     def cache(self) -> str:
         """Share of the KV cache in use, by pod."""
-        return f"avg by ({_TARGET}) ({self._preferred(Indicator.CACHE, '{}')})"
+        return _of_each(lambda engine: f"avg by ({_TARGET}) ({self._preferred(Indicator.CACHE, engine, '{}')})")
 
     def age_seconds(self) -> str:
         """Seconds since the last sample, by pod."""
-        return f"time() - max by ({_TARGET}) (timestamp({self._select(Indicator.RUNNING)}))"
+        return _of_each(
+            lambda engine: f"time() - max by ({_TARGET}) (timestamp({self._select(Indicator.RUNNING, engine)}))"
+        )
 
     def rate(self, indicator: Indicator) -> str:
         """Increase per second of a counter, by pod."""
-        return f"sum by ({_TARGET}) ({self._rate(indicator)})"
+        return _of_each(lambda engine: f"sum by ({_TARGET}) ({self._rate(indicator, engine)})")
 
     def growth(self) -> str:
         """Change per second of requests waiting and running, by pod and `of`."""
-        return f"sum by ({_TARGET}, of) ({self._growth()})"
+        return _of_each(lambda engine: f"sum by ({_TARGET}, of) ({self._growth(engine)})")
 
     def tpot_mean(self) -> str:
         """Mean TPOT in seconds, by pod; NaN where nothing was generated."""
-        window = _duration(self.window_seconds)
-        total = self._preferred(Indicator.TPOT, f"increase({{}}[{window}])", "_sum")
-        count = self._preferred(Indicator.TPOT, f"increase({{}}[{window}])", "_count")
-        return f"sum by (namespace, pod) ({total}) / sum by (namespace, pod) ({count})"
+        ranged = f"increase({{}}[{_duration(self.window_seconds)}])"
+
+        def mean(engine: Engine) -> str:
+            total, count = (self._preferred(Indicator.TPOT, engine, ranged, suffix) for suffix in ("_sum", "_count"))
+            return f"sum by (namespace, pod) ({total}) / sum by (namespace, pod) ({count})"
+
+        return _of_each(mean)
 
     def buckets(self, indicator: Indicator, bounds: Iterable[str]) -> str:
         """What the last five minutes put into the buckets with these bounds, by pod and `le`."""
         choice = "|".join(_literal(bound) for bound in sorted(bounds))
         ranged = f"increase({{}}[{_duration(SHARE_SECONDS)}])"
-        chosen = self._preferred(indicator, ranged, "_bucket", f'le=~"{choice}"')
-        return f"sum by (namespace, pod, le) ({chosen})"
+
+        def chosen(engine: Engine) -> str:
+            found = self._preferred(indicator, engine, ranged, "_bucket", f'le=~"{choice}"')
+            return f"sum by (namespace, pod, le) ({found})"
+
+        return _of_each(chosen)
 
     def bounds(self) -> str:
         """Which bounds the buckets of TTFT and TPOT have, by series name."""
@@ -153,7 +167,7 @@ class Queries:
         return f"count by (__name__, le) ({self._selector(names, '_bucket')})"
 
     def flows(self, step_seconds: float) -> str:
-        """The five flows that demand is made of, of a step each, added by owner, told apart by `flow`.
+        """The five flows that demand is made of, of a step each, added by owner, told apart by `flow` and `engine`.
 
         This is what history is made of: pods that are long gone belong to the owner that their names tell. They are
         added up at each of several places within the step and averaged afterwards, places without any left out: so
@@ -167,15 +181,17 @@ class Queries:
             Indicator.WAITING: ("deriv", "waiting_growth"),
             Indicator.RUNNING: ("deriv", "running_growth"),
         }
-        return " or ".join(
-            f'label_replace({self._past(function, indicator, step_seconds)}, "flow", "{flow}", "", "")'
-            for indicator, (function, flow) in functions.items()
+        return _of_each(
+            lambda engine: " or ".join(
+                f'label_replace({self._past(function, indicator, engine, step_seconds)}, "flow", "{flow}", "", "")'
+                for indicator, (function, flow) in functions.items()
+            )
         )
 
-    def _past(self, function: str, indicator: Indicator, step_seconds: float) -> str:
+    def _past(self, function: str, indicator: Indicator, engine: Engine, step_seconds: float) -> str:
         window = max(step_seconds, self.window_seconds)
         place = _duration(max(self.scrape_seconds, window / MAX_PLACES))
-        selected, adjacent = self._select(indicator), _duration(ADJACENT_SCRAPES * self.scrape_seconds)
+        selected, adjacent = self._select(indicator, engine), _duration(ADJACENT_SCRAPES * self.scrape_seconds)
         dense = _by_owner(f"{function}({selected}[{adjacent}])")
         apart = max(window, SPARSE_SECONDS)
         present = f"present_over_time({selected}[{_duration(apart)}])"
@@ -187,25 +203,24 @@ class Queries:
         """What live rates are means of."""
         return WINDOW_SCRAPES * self.scrape_seconds
 
-    def _rate(self, indicator: Indicator) -> str:
+    def _rate(self, indicator: Indicator, engine: Engine) -> str:
         adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self.window_seconds)
-        return f"avg_over_time(irate({self._select(indicator)}[{adjacent}])[{window}:{_duration(self.scrape_seconds)}])"
+        rate = f"irate({self._select(indicator, engine)}[{adjacent}])"
+        return f"avg_over_time({rate}[{window}:{_duration(self.scrape_seconds)}])"
 
-    def _growth(self) -> str:
+    def _growth(self, engine: Engine) -> str:
         window = _duration(self.window_seconds)
         return " or ".join(
-            f'label_replace(deriv({self._select(indicator)}[{window}]), "of", "{indicator}", "", "")'
+            f'label_replace(deriv({self._select(indicator, engine)}[{window}]), "of", "{indicator}", "", "")'
             for indicator in (Indicator.WAITING, Indicator.RUNNING)
         )
 
-    def _select(self, indicator: Indicator) -> str:
-        return self._selector([name for names in SERIES[indicator].values() for name in names])
+    def _select(self, indicator: Indicator, engine: Engine) -> str:
+        return self._selector(SERIES[indicator][engine])
 
-    def _preferred(self, indicator: Indicator, form: str, suffix: str = "", matcher: str = "") -> str:
+    def _preferred(self, indicator: Indicator, engine: Engine, form: str, suffix: str = "", matcher: str = "") -> str:
         """The first of an engine's series that a pod has; functions refuse two names with the same labels."""
-        groups = list(SERIES[indicator].values())
-        ranks = [[names[rank] for names in groups if rank < len(names)] for rank in range(max(map(len, groups)))]
-        selected = (form.replace("{}", self._selector(names, suffix, matcher)) for names in ranks)
+        selected = (form.replace("{}", self._selector([name], suffix, matcher)) for name in SERIES[indicator][engine])
         return " or on (namespace, pod) ".join(selected)
 
     def _selector(self, names: Sequence[str], suffix: str = "", matcher: str = "") -> str:
@@ -215,6 +230,11 @@ class Queries:
         if matcher:
             matchers.append(matcher)
         return "{" + ",".join(matchers) + "}"
+
+
+def _of_each(question: Callable[[Engine], str]) -> str:
+    """The same question of each engine's series."""
+    return " or ".join(f'label_replace({question(engine)}, "engine", "{engine}", "", "")' for engine in ENGINES)
 
 
 def _by_owner(expression: str) -> str:

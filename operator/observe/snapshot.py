@@ -121,7 +121,7 @@ class Observer:
     def _observe(self, workload: Workload, seen: _Round) -> WorkloadObservation:
         pods = {variant.name: self._pods(workload, variant, seen) for variant in workload.variants}
         parts = [RolePods(variant.role, pods[variant.name]) for variant in workload.variants]
-        telemetry, now, grace = seen.telemetry, seen.now, self._grace_seconds
+        telemetry, now, grace = seen.telemetry.of(workload.engine), seen.now, self._grace_seconds
         everyone = keys_of(pod for part in parts for pod in part.pods.all)
         settled = [pod for part in parts for pod in part.pods.ready if now - (pod.ready_at or 0.0) >= grace]
         return WorkloadObservation(
@@ -155,7 +155,7 @@ class Observer:
         rivals = name_rivals(key, others(seen.rivals.get(key, ()), workload.key), foreign, workload.mode)
         if isinstance(target, Unknown):
             return VariantObservation(variant.name, None, problem=target, rivals=rivals)
-        ready, telemetry = keys_of(pods.ready), seen.telemetry
+        ready, telemetry = keys_of(pods.ready), seen.telemetry.of(workload.engine)
         log = self._remembered[workload.key].startups.setdefault(f"{variant.name}/{target.uid}", StartupLog())
         return VariantObservation(
             name=variant.name,
@@ -187,5 +187,5 @@ def _load(pod: PodKey, telemetry: Telemetry) -> float | None:
 
 
 def _model(pods: list[PodKey], telemetry: Telemetry) -> str | None:
-    names = Counter(telemetry.models[pod] for pod in pods if pod in telemetry.models)
+    names = Counter(name for pod in pods if (name := telemetry.model(pod)) is not None)
     return min(names, key=lambda name: (-names[name], name)) if names else None

@@ -3,19 +3,24 @@
 Everything else is *unknown*, with the reason and what to do about it; nothing else is ever taken for zero. A pod that
 two jobs scrape has every series twice: the larger one counts, so nothing is counted double, and the job that lags
 behind does not hide what the other saw.
+
+A pod is read from the series of one engine only: the one that its workload names or, where that is Auto, the one that
+it has. A pod with the series of both (a proxy, a sidecar) is read from those that are fresh, vLLM's if both are.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self, TypeVar
 
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
-from foresail.operator.observe.answers import Unavailable, Vector
-from foresail.operator.observe.queries import ADJACENT_SCRAPES, Indicator, names_of
+from foresail.domain.workload import Engine
+from foresail.operator.observe.answers import Labels, Unavailable, Vector
+from foresail.operator.observe.queries import ADJACENT_SCRAPES, ENGINES, Indicator, names_of
 
 SCRAPE_SLACK_SECONDS: Final = 5.0
 # What is unknown because of one pod or another, not because Prometheus was not to be asked.
@@ -45,7 +50,9 @@ class Flow(NamedTuple):
         return Flow(*(part * factor for part in self))
 
 
-ByPod = Mapping[PodKey, float]
+T = TypeVar("T")
+ByEngine = Mapping[Engine, Mapping[PodKey, T]]
+_ENGINES: Final = {str(engine): engine for engine in ENGINES}
 COUNTERS: Final = (Indicator.FINISHED, Indicator.PROMPT_TOKENS, Indicator.GENERATION_TOKENS)
 
 
@@ -67,7 +74,7 @@ class Answers:
 
 
 class Telemetry:
-    """The answers by pod.
+    """The answers by pod, as `engine` tells them.
 
     Args:
         answers: What the queries came back with.
@@ -75,12 +82,14 @@ class Telemetry:
         problem: Why nothing of it may be trusted, None when it may.
     """
 
+    engine = Engine.AUTO
+
     def __init__(self, answers: Answers, *, scrape_seconds: float, problem: Unknown | None = None) -> None:
         self.answers = answers
         self.problem = problem
         self._fresh_seconds = ADJACENT_SCRAPES * scrape_seconds + SCRAPE_SLACK_SECONDS
         self._age = by_pod(answers.age, smallest=True)
-        self._values: dict[str, ByPod] = {
+        self._values: dict[str, ByEngine[float]] = {
             Indicator.RUNNING: by_pod(answers.running),
             Indicator.WAITING: by_pod(answers.waiting),
             Indicator.CACHE: by_pod(answers.cache),
@@ -91,18 +100,44 @@ class Telemetry:
             "waiting_growth": by_pod(answers.growth, of="waiting"),
             "running_growth": by_pod(answers.growth, of="running"),
         }
-        self.models = _models(answers.running)
+        self._models = _models(answers.running)
+        self._found = {  # the last one that is written counts
+            pod: engine
+            for fresh in (False, True)
+            for engine in reversed(ENGINES)
+            for pod, age in self._age[engine].items()
+            if (age <= self._fresh_seconds) is fresh
+        }
+
+    def of(self, engine: Engine) -> Self:
+        """The same answers, as this engine tells them."""
+        view = copy.copy(self)
+        view.engine = engine
+        return view
+
+    def pick(self, found: ByEngine[T], pod: PodKey) -> T | None:
+        """What was found of a pod in the engine that it is read from, or in any if it has gone; None when nothing."""
+        engine = self.engine if self.engine is not Engine.AUTO else self._found.get(pod)
+        return next((found[each][pod] for each in ENGINES if engine in (each, None) and pod in found[each]), None)
 
     def value(self, what: str, pod: PodKey) -> float | None:
         """A number of a pod that is fresh, None when there is none."""
         if not self.is_fresh(pod):
             return None
-        value = self._values[what].get(pod)
+        value = self.pick(self._values[what], pod)
         return value if value is not None and math.isfinite(value) else None
+
+    def has(self, what: str, pod: PodKey) -> bool:
+        """Whether a pod tells of something at all, be it no number."""
+        return self.is_fresh(pod) and self.pick(self._values[what], pod) is not None
+
+    def model(self, pod: PodKey) -> str | None:
+        """The name of the model that a pod's series carry."""
+        return self.pick(self._models, pod)
 
     def is_fresh(self, pod: PodKey) -> bool:
         """Whether a pod was scraped lately."""
-        age = self._age.get(pod)
+        age = self.pick(self._age, pod)
         return self.problem is None and age is not None and age <= self._fresh_seconds
 
     def flow(self, pod: PodKey, *, counted: frozenset[Indicator]) -> Flow | None:
@@ -118,7 +153,7 @@ class Telemetry:
         rates: list[float] = []
         for indicator in COUNTERS:
             rate = self.value(indicator, pod)
-            if rate is None and idle and indicator in counted and pod not in self._values[indicator]:
+            if rate is None and idle and indicator in counted and not self.has(indicator, pod):
                 rate = 0.0
             if rate is None:
                 return None
@@ -138,12 +173,12 @@ class Telemetry:
             if isinstance(missing, Unavailable):
                 return Unknown(missing.reason, missing.message)
         labels = f'{{namespace="{pod.namespace}", pod="{pod.pod}"}}'
-        age = self._age.get(pod)
+        age = self.pick(self._age, pod)
         if age is None:
             return Unknown(
                 Reason.NO_SERIES,
-                f"Prometheus has no series {names_of(Indicator.RUNNING)} with labels {labels}; "
-                "check that a PodMonitor or scrape job takes in the pod and keeps the labels namespace and pod",
+                f"Prometheus has no series {names_of(Indicator.RUNNING, self.engine)} with labels {labels}; "
+                + self._mend_absence(pod),
             )
         if not age <= self._fresh_seconds:
             return Unknown(
@@ -154,8 +189,9 @@ class Telemetry:
         return self._explain_value(what, pod, labels)
 
     def _explain_value(self, what: str, pod: PodKey, labels: str) -> Unknown:
-        name = names_of(Indicator(what)) if what in set(Indicator) else what.replace("_", " ")
-        value = self._values[what].get(pod)
+        engine = self._found.get(pod, Engine.AUTO) if self.engine is Engine.AUTO else self.engine
+        name = names_of(Indicator(what), engine) if what in set(Indicator) else what.replace("_", " ")
+        value = self.pick(self._values[what], pod)
         if value is not None:
             return Unknown(
                 Reason.NOT_FINITE, f"{name} with labels {labels} is {value}, no number; look at the engine's log"
@@ -170,44 +206,59 @@ class Telemetry:
             Reason.NO_SERIES, f"Prometheus has no series {name} with labels {labels}; check the engine's version"
         )
 
+    def _mend_absence(self, pod: PodKey) -> str:
+        other = next((engine for engine in ENGINES if pod in self._age[engine]), None)
+        if other is None:
+            return "check that a PodMonitor or scrape job takes in the pod and keeps the labels namespace and pod"
+        return f"it has {names_of(Indicator.RUNNING, other)}: set spec.engine to {other} or Auto"
+
     def _answer_to(self, what: str) -> Vector | Unavailable:
         answer: Vector | Unavailable = getattr(self.answers, "growth" if what.endswith("_growth") else what)
         return answer
 
 
-def by_pod(answer: Vector | Unavailable, *, of: str | None = None, smallest: bool = False) -> dict[PodKey, float]:
-    """Values by pod: added over what differs within a job, the larger (or `smallest`) of several jobs.
+def engine_of(labels: Labels) -> Engine | None:
+    """The engine whose series made an entry of an answer."""
+    return _ENGINES.get(labels.get("engine", ""))
+
+
+def by_pod(answer: Vector | Unavailable, *, of: str | None = None, smallest: bool = False) -> ByEngine[float]:
+    """Values by engine and pod: added over what differs within a job, the larger (or `smallest`) of several jobs.
 
     A series that comes twice with the very same labels counts once. What is not a number stays so.
     """
+    found: dict[Engine, dict[PodKey, float]] = {engine: {} for engine in ENGINES}
     if isinstance(answer, Unavailable):
-        return {}
-    series: dict[tuple[str, str, str, str], float] = {}
+        return found
+    series: dict[tuple[Engine, PodKey, str, str], float] = {}
     for labels, value in zip(answer.labels, answer.values.tolist(), strict=True):
-        if of is None or labels.get("of") == of:
-            pod = labels.get("pod")
-            if pod:
-                key = (labels.get("namespace", ""), pod, labels.get("job", ""), labels.get("model_name", ""))
-                series[key] = _larger(series[key], value) if key in series else value
-    jobs: dict[tuple[str, str, str], float] = {}
-    for (namespace, pod, job, _), value in series.items():
-        jobs[namespace, pod, job] = jobs.get((namespace, pod, job), 0.0) + value
-    pods: dict[PodKey, float] = {}
-    for (namespace, pod, _), value in jobs.items():
-        pod_key = PodKey(namespace, pod)
-        if pod_key in pods:
-            pods[pod_key] = min(pods[pod_key], value) if smallest else _larger(pods[pod_key], value)
+        engine, pod = engine_of(labels), labels.get("pod")
+        if engine and pod and (of is None or labels.get("of") == of):
+            key = (engine, key_of(labels), labels.get("job", ""), labels.get("model_name", ""))
+            series[key] = _larger(series[key], value) if key in series else value
+    jobs: dict[tuple[Engine, PodKey, str], float] = {}
+    for (engine, key_of_pod, job, _), value in series.items():
+        jobs[engine, key_of_pod, job] = jobs.get((engine, key_of_pod, job), 0.0) + value
+    for (engine, key_of_pod, _), value in jobs.items():
+        pods = found[engine]
+        if key_of_pod in pods:
+            pods[key_of_pod] = min(pods[key_of_pod], value) if smallest else _larger(pods[key_of_pod], value)
         else:
-            pods[pod_key] = value
-    return pods
+            pods[key_of_pod] = value
+    return found
+
+
+def key_of(labels: Labels) -> PodKey:
+    """The pod that labels name."""
+    return PodKey(labels.get("namespace", ""), labels.get("pod", ""))
 
 
 def doubly_scraped(answer: Vector | Unavailable) -> set[PodKey]:
-    """Pods whose series come from more than one job."""
-    jobs: dict[PodKey, set[str]] = {}
+    """Pods whose series of one engine come from more than one job."""
+    jobs: dict[tuple[PodKey, Engine | None], set[str]] = {}
     for labels in () if isinstance(answer, Unavailable) else answer.labels:
-        jobs.setdefault(PodKey(labels.get("namespace", ""), labels.get("pod", "")), set()).add(labels.get("job", ""))
-    return {pod for pod, names in jobs.items() if len(names) > 1}
+        jobs.setdefault((key_of(labels), engine_of(labels)), set()).add(labels.get("job", ""))
+    return {pod for (pod, _), names in jobs.items() if len(names) > 1}
 
 
 def _larger(one: float, other: float) -> float:
@@ -217,11 +268,11 @@ def _larger(one: float, other: float) -> float:
     return max(one, other)
 
 
-def _models(answer: Vector | Unavailable) -> Mapping[PodKey, str]:
-    if isinstance(answer, Unavailable):
-        return {}
+def _models(answer: Vector | Unavailable) -> ByEngine[str]:
+    labels = () if isinstance(answer, Unavailable) else answer.labels
     return {
-        PodKey(labels.get("namespace", ""), labels.get("pod", "")): labels["model_name"]
-        for labels in answer.labels
-        if labels.get("model_name")
+        engine: {
+            key_of(each): each["model_name"] for each in labels if engine_of(each) is engine and each.get("model_name")
+        }
+        for engine in ENGINES
     }

@@ -58,6 +58,7 @@ class PodLoad:
     tpot_seconds: float = 0.02
     age_seconds: float = 3.0
     job: str = "engines"
+    engine: str = "vLLM"
     missing: frozenset[str] = frozenset()
 
 
@@ -99,7 +100,7 @@ class FakePrometheus:
             result = [entry for labels, value in series if (entry := self._row(labels, value, form))["values"]]
             return self._body("matrix", result)
         at = float(form["time"])
-        age = form["query"].startswith("time() -")  # a sample of NaN has a time like any other
+        age = "time() -" in form["query"]  # a sample of NaN has a time like any other
         text = repr if age else self._text
         return self._body("vector", [{"metric": labels, "value": [at, text(v)]} for labels, v in series])
 
@@ -126,16 +127,17 @@ class FakePrometheus:
             yield from self._past_flows()
             return
         for (namespace, pod), load in self.pods.items():
-            yield from self._live(query, {"namespace": namespace, "pod": pod}, load)
+            yield from self._live(query, {"namespace": namespace, "pod": pod, "engine": load.engine}, load)
 
     def _past_flows(self) -> Iterator[tuple[dict[str, str], float]]:
-        total: dict[tuple[str, str, str], float] = {}
+        total: dict[tuple[str, str, str, str], float] = {}
         for (namespace, pod), load in self.pods.items():
             owner = re.fullmatch(OWNER_PATTERN, pod)
             for flow, value in _flows(load).items():
-                key = (namespace, owner[1] if owner else pod, flow)
+                key = (namespace, owner[1] if owner else pod, load.engine, flow)
                 total[key] = total.get(key, 0.0) + value
-        yield from (({"namespace": n, "owner": o, "flow": f}, value) for (n, o, f), value in total.items())
+        for (namespace, owned_by, engine, flow), value in total.items():
+            yield {"namespace": namespace, "owner": owned_by, "engine": engine, "flow": flow}, value
 
     def _live(self, query: str, labels: dict[str, str], load: PodLoad) -> Iterator[tuple[dict[str, str], float]]:
         job = labels | {"job": load.job}

@@ -31,7 +31,7 @@ def make_series(pods: Mapping[str, PodLoad], *, namespace: str = "prod") -> dict
     """Series of every live query, but for those that a pod lacks."""
     series: dict[str, Series] = {name: [] for name in NAMES}
     for pod, load in pods.items():
-        labels = {"namespace": namespace, "pod": pod, "job": load.job}
+        labels = {"namespace": namespace, "pod": pod, "job": load.job, "engine": load.engine}
         values = {
             "age": load.age_seconds,
             "running": load.running,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foresail.domain.snapshot import Known, Signal, Unknown
-from foresail.domain.workload import Slo
+from foresail.domain.workload import Engine, Slo
 from foresail.operator.observe.answers import Unavailable
 from foresail.operator.observe.attainment import (
     Layout,
@@ -25,7 +25,8 @@ A, B = PodKey("prod", "a"), PodKey("prod", "b")
 
 
 def buckets(pod: str, counts: dict[str, float]) -> Series:
-    return [({"namespace": "prod", "pod": pod, "le": bound}, count) for bound, count in counts.items()]
+    labels = {"namespace": "prod", "pod": pod, "engine": "vLLM"}
+    return [(labels | {"le": bound}, count) for bound, count in counts.items()]
 
 
 def observe(ttft: Series, tpot: Series, ready: list[PodKey], telemetry: Telemetry | None = None) -> Signal:
@@ -113,8 +114,8 @@ def test_the_bounds_around_each_limit_are_chosen_for_every_series() -> None:
 
 def test_counts_that_are_no_numbers_are_left_out() -> None:
     series = buckets("a", {"1.0": math.nan, "+Inf": 5.0, "odd": 3.0})
-    assert read_buckets(to_vector(series)) == {A: {math.inf: 5.0}}
-    assert read_buckets(Unavailable("PrometheusTimeout", "late")) == {}
+    assert read_buckets(to_vector(series)) == {Engine.VLLM: {A: {math.inf: 5.0}}, Engine.SGLANG: {}}
+    assert read_buckets(Unavailable("PrometheusTimeout", "late")) == {Engine.VLLM: {}, Engine.SGLANG: {}}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import Window
-from foresail.domain.workload import Role, TargetRef, Workload, WorkloadKey
+from foresail.domain.workload import Engine, Role, TargetRef, Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable
 from foresail.operator.observe.history import BITE_POINTS, MEND_SECONDS, Grid, GridShape, Span
 from foresail.operator.observe.telemetry import Flow
@@ -20,10 +20,12 @@ SEEN = Demand(9.0, 9000.0, 900.0)
 NOT_ASKED = Unknown("PrometheusTimeout", "late")
 
 
-def make_answer(span: Span, rps: Callable[[int], float] = lambda _: 4.0, owner: str = "chat-h100") -> Matrix:
+def make_answer(
+    span: Span, rps: Callable[[int], float] = lambda _: 4.0, owner: str = "chat-h100", engine: str = "vLLM"
+) -> Matrix:
     rows = [rps(row) for row in range(span.first, span.last + 1)]
     flow = Flow(1.0, 1000.0, 250.0, 0.0, 0.0)
-    labels = tuple({"namespace": "prod", "owner": owner, "flow": name} for name in Flow._fields)
+    labels = tuple({"namespace": "prod", "owner": owner, "engine": engine, "flow": name} for name in Flow._fields)
     values = np.array([[share * value for value in rows] for share in flow])
     return Matrix(labels, span.first * STEP, STEP, values)
 
@@ -224,3 +226,24 @@ def test_a_variant_without_series_ran_no_replica_then() -> None:
     assert span is not None
     grid.take(span, make_answer(span), fleet)
     assert rps_of(grid.window(KEY)) == [4.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (Engine.VLLM, [None, None, 4.0, 4.0]),
+        (Engine.SGLANG, [3.0, 3.0, 3.0, 3.0]),
+        (Engine.AUTO, [3.0, 3.0, 4.0, 4.0]),  # whichever was there, and vLLM where both were
+    ],
+)
+def test_the_past_is_read_from_the_engine_that_is_named(engine: Engine, expected: list[float | None]) -> None:
+    fleet = {KEY: make_workload(engine=engine)}
+    grid = make_grid(rows=4, fleet=fleet)
+    span = grid.bite()
+    assert span is not None
+    vllm = make_answer(span, lambda row: 4.0 if row > span.first + 1 else float("nan"))
+    sglang = make_answer(span, lambda _: 3.0, engine="SGLang")
+    both = Matrix(vllm.labels + sglang.labels, vllm.start, STEP, np.concatenate([vllm.values, sglang.values]))
+    grid.take(span, both, fleet)
+    found = rps_of(grid.window(KEY))
+    assert [None] * (4 - len(found)) + found == expected

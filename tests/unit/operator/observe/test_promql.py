@@ -10,6 +10,7 @@ import pytest
 
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray
+from foresail.domain.workload import Engine
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
 from foresail.operator.observe.attainment import Layout, count_within, read_buckets
 from foresail.operator.observe.prometheus import PrometheusClient
@@ -43,6 +44,7 @@ def record_fleet() -> Recording:
         VllmPod("broken-0", running=at(float("nan"))),
         VllmPod("rolled-7d9c6b5f4-bbbbb", alive=lambda s: s <= 990.0),
         VllmPod("rolled-5f6b7c8d9-ccccc", alive=lambda s: s >= 960.0, start=960.0),
+        VllmPod("both-0"),
         VllmPod("imported-0", alive=lambda s: s % 60.0 == 0.0),  # one sample a minute
     ):
         pod.record(recording)
@@ -59,12 +61,13 @@ def record_fleet() -> Recording:
     recording.add("vllm:gpu_cache_usage_perc", older, at(0.7))
     recording.add("vllm:num_requests_running", older, at(1.0))
     recording.add_histogram("vllm:time_per_output_token_seconds", older, OLD_TPOT, 0.03)
-    record_sglang(recording)
+    record_sglang(recording, "sglang-0")
+    record_sglang(recording, "both-0")
     return recording
 
 
-def record_sglang(recording: Recording) -> None:
-    labels = VllmPod("sglang-0").labels | {"model_name": "qwen"}
+def record_sglang(recording: Recording, pod: str) -> None:
+    labels = VllmPod(pod).labels | {"model_name": "qwen"}
     for name, value in (("num_running_reqs", 7.0), ("num_queue_reqs", 2.0), ("token_usage", 0.3)):
         recording.add(f"sglang:{name}", labels, at(value))
     for name, per_second in (("num_requests", 3.0), ("prompt_tokens", 300.0), ("generation_tokens", 90.0)):
@@ -121,7 +124,9 @@ def flow_of(telemetry: Telemetry, pod: str) -> Flow | None:
 
 def rows_of(answer: Matrix) -> dict[tuple[str, str], FloatArray]:
     return {
-        (labels["owner"], labels["flow"]): values for labels, values in zip(answer.labels, answer.values, strict=True)
+        (labels["owner"], labels["flow"]): values
+        for labels, values in zip(answer.labels, answer.values, strict=True)
+        if labels["engine"] == "vLLM"
     }
 
 
@@ -129,7 +134,7 @@ async def test_a_steady_pod_is_read_as_it_is(client: PrometheusClient) -> None:
     telemetry = await observe(client, 607.0)
     assert flow_of(telemetry, "steady-7d9c6b5f4-bbbbb") == pytest.approx((4.0, 4000.0, 1000.0, 0.0, 0.0))
     assert telemetry.value(Indicator.RUNNING, PodKey("prod", "steady-7d9c6b5f4-bbbbb")) == 12.0
-    assert telemetry.models[PodKey("prod", "steady-7d9c6b5f4-bbbbb")] == "llama"
+    assert telemetry.model(PodKey("prod", "steady-7d9c6b5f4-bbbbb")) == "llama"
 
 
 @pytest.mark.parametrize("seconds", [796.0, 803.0, 811.0, 833.0, 850.0])
@@ -171,7 +176,7 @@ async def test_the_first_sample_of_a_new_pod_is_no_increase(client: PrometheusCl
 
 async def test_a_pod_that_went_is_stale_although_prometheus_still_shows_it(client: PrometheusClient) -> None:
     telemetry = await observe(client, 700.0)
-    assert PodKey("prod", "gone-0") in by_pod(telemetry.answers.running)
+    assert PodKey("prod", "gone-0") in by_pod(telemetry.answers.running)[Engine.VLLM]
     assert flow_of(telemetry, "gone-0") is None
     assert telemetry.explain(Indicator.RUNNING, PodKey("prod", "gone-0")).reason == "StaleSeries"
 
@@ -204,15 +209,53 @@ async def test_old_and_new_names_and_both_engines_are_read(client: PrometheusCli
     assert flow_of(telemetry, "sglang-0") == pytest.approx((3.0, 300.0, 90.0, 0.0, 0.0))
 
 
+async def test_a_pod_with_the_series_of_both_engines_is_read_from_the_one_that_is_named(
+    client: PrometheusClient,
+) -> None:
+    telemetry, pod = await observe(client, 700.0), PodKey("prod", "both-0")
+    read = {engine: flow_of(telemetry.of(engine), "both-0") for engine in Engine}
+    assert read[Engine.VLLM] == pytest.approx((4.0, 4000.0, 1000.0, 0.0, 0.0))
+    assert read[Engine.SGLANG] == pytest.approx((3.0, 300.0, 90.0, 0.0, 0.0))
+    assert read[Engine.AUTO] == read[Engine.VLLM]  # never a sum
+    assert (telemetry.model(pod), telemetry.of(Engine.SGLANG).model(pod)) == ("llama", "qwen")
+    assert telemetry.value(Indicator.CACHE, pod) is None  # of both engines only SGLang tells it
+    assert telemetry.of(Engine.SGLANG).value(Indicator.CACHE, pod) == 0.3
+
+
+async def test_a_pod_is_not_read_from_the_series_of_another_engine(client: PrometheusClient) -> None:
+    telemetry = (await observe(client, 700.0)).of(Engine.VLLM)
+    assert flow_of(telemetry, "sglang-0") is None
+    why = telemetry.explain(Indicator.RUNNING, PodKey("prod", "sglang-0"))
+    labels = '{namespace="prod", pod="sglang-0"}'
+    assert why.message == (
+        f"Prometheus has no series vllm:num_requests_running with labels {labels}; "
+        "it has sglang:num_running_reqs: set spec.engine to SGLang or Auto"
+    )
+
+
+async def test_history_tells_the_engines_apart(client: PrometheusClient) -> None:
+    end = ORIGIN + 900.0
+    answer = await client.query_range(QUERIES.flows(60.0), start=end - 300.0, end=end, step_seconds=60.0)
+    assert isinstance(answer, Matrix), answer
+    found = {
+        labels["engine"]: values
+        for labels, values in zip(answer.labels, answer.values, strict=True)
+        if (labels["owner"], labels["flow"]) == ("both", "finished")
+    }
+    assert found.keys() == {"vLLM", "SGLang"}
+    np.testing.assert_allclose(found["vLLM"], 4.0)
+    np.testing.assert_allclose(found["SGLang"], 3.0)
+
+
 async def test_only_the_buckets_around_the_limits_are_asked_for(client: PrometheusClient) -> None:
     layout = Layout()
     layout.learn(await ask(client, QUERIES.bounds(), 607.0))
     telemetry = await observe(client, 607.0, layout)
-    ttft = read_buckets(telemetry.answers.ttft)[PodKey("prod", "steady-7d9c6b5f4-bbbbb")]
+    ttft = read_buckets(telemetry.answers.ttft)[Engine.VLLM][PodKey("prod", "steady-7d9c6b5f4-bbbbb")]
     assert set(ttft) == {0.5, 1.0, float("inf")}
     # Half way between the bounds: three quarters, and half of the last quarter.
     assert count_within(ttft, 0.75) / ttft[float("inf")] == pytest.approx(0.875)
-    tpot = read_buckets(telemetry.answers.tpot)
+    tpot = read_buckets(telemetry.answers.tpot)[Engine.VLLM]
     assert tpot[PodKey("prod", "steady-7d9c6b5f4-bbbbb")][0.025] == pytest.approx(4.0 * 300, rel=0.05)
     assert tpot[PodKey("prod", "older-0")][0.025] == pytest.approx(300.0 * 300, rel=0.05)
 

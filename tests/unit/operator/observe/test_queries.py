@@ -37,6 +37,7 @@ def test_every_indicator_is_told_by_every_engine() -> None:
     assert SERIES.keys() == set(Indicator)
     for engines in SERIES.values():
         assert engines.keys() == {Engine.VLLM, Engine.SGLANG}
+    assert names_of(Indicator.CACHE, Engine.SGLANG) == "sglang:token_usage"
     assert names_of(Indicator.CACHE) == "vllm:kv_cache_usage_perc or vllm:gpu_cache_usage_perc or sglang:token_usage"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from foresail.domain.accelerator import Pool
 from foresail.domain.snapshot import Demand, FleetSnapshot, Known, Unknown, WorkloadObservation
-from foresail.domain.workload import TargetRef, WorkloadKey
+from foresail.domain.workload import Engine, TargetRef, WorkloadKey
 from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
 from foresail.operator.observe.snapshot import Observer
 from foresail.operator.settings import Settings
@@ -99,6 +99,21 @@ async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     assert variant.startup_seconds == (120.0, 120.0)
     assert variant.load_by_pod == dict.fromkeys(PODS, 12.0)
     assert (variant.rivals, variant.problem) == ((), None)
+
+
+@pytest.mark.parametrize(("named", "seen"), [("vLLM", False), ("SGLang", True), ("Auto", True)])
+async def test_the_engine_that_the_spec_names_chooses_the_series(house: House, named: str, *, seen: bool) -> None:
+    house.prometheus.pods = {("prod", pod): PodLoad(engine="SGLang") for pod in PODS}
+    house.store.apply("MODIFIED", make_workload_body(make_workload(engine=Engine(named), generation=2)))
+    found = await house.look()
+    (variant,) = found.variants
+    assert (variant.served is not None, variant.pressure is not None) == (seen, seen)
+    assert isinstance(found.demand, Demand) is isinstance(found.attainment, Known) is seen
+    assert (found.recent is not None, found.model == "llama") == (seen, seen)
+    if isinstance(found.demand, Unknown):
+        assert found.demand.reason == "NoSeries"
+        assert "has no series vllm:num_requests_running with labels" in found.demand.message
+        assert found.demand.message.endswith("set spec.engine to SGLang or Auto")
 
 
 async def test_the_past_is_there_at_the_first_look_and_goes_on(house: House) -> None:
