@@ -74,6 +74,7 @@ class Case:
         needs: Replicas required, or why they are unknown.
         lead_time_seconds: From a decision to a ready replica.
         inventory_known: Whether the GPUs of all accelerators in play were counted.
+        profiles_missing: Accelerators that variants name and that have no profile.
     """
 
     now: float
@@ -88,6 +89,7 @@ class Case:
     needs: Needs | Unknown
     lead_time_seconds: float
     inventory_known: bool = True
+    profiles_missing: frozenset[str] = frozenset()
 
     @property
     def workload(self) -> Workload:

@@ -61,6 +61,8 @@ def gather(
         needs=needs,
         lead_time_seconds=lead,
         inventory_known=all(seat.most is not None for seat in seats),
+        profiles_missing=frozenset(v.accelerator for v in observation.workload.variants if v.accelerator)
+        - snapshot.accelerators.keys(),
     )
 
 
