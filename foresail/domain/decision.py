@@ -69,8 +69,8 @@ class Outlook:
 class Decision:
     """What is decided for one workload in one cycle, and why.
 
-    `current` and `desired` are totals over the variants whose target is known. `reason` and `message` are the ones
-    shown everywhere: status, Event, log line, metric label, CLI.
+    `current` and `desired` are totals over the variants whose target is known, and mean nothing unless one is `found`.
+    `reason` and `message` are the ones shown everywhere: status, Event, log line, metric label, CLI.
     """
 
     id: str
@@ -84,6 +84,11 @@ class Decision:
     variants: tuple[VariantDecision, ...]
     conditions: tuple[Condition, ...]
     outlook: Outlook
+
+    @property
+    def found(self) -> bool:
+        """Whether any target was found, so that there are replicas to speak of."""
+        return any(variant.current is not None for variant in self.variants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class WorkloadMemory:
         last_required: Replicas required by the last trustworthy forecast, by variant.
         decision_id: Identity of the last decision, which an unchanged one keeps.
         decision_time: When it was first taken.
-        decision_said: Its from, to and reason; None before the first.
+        decision_said: What it said, apart from numbers that waver; None before the first.
         edits_seen: Foreign writers of replicas without a time of their own: when each was first seen.
     """
 
@@ -75,7 +75,7 @@ class WorkloadMemory:
     last_required: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     decision_id: str = ""
     decision_time: float = 0.0
-    decision_said: tuple[int, int, str] | None = None
+    decision_said: tuple[object, ...] | None = None
     edits_seen: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -74,7 +74,7 @@ def keep_bounds(case: Case, counts: Counts) -> Verdict | None:
 def stand_down(case: Case, counts: Counts) -> Verdict | None:
     """Leave the replicas alone when the mode is Off or somebody else sets them."""
     if case.workload.mode is Mode.OFF:
-        return Verdict(case.current, Reason.MODE_OFF, "mode is Off", settles=True)
+        return Verdict(case.current, Reason.MODE_OFF, "mode is Off")
     rival = active_rival(case)
     if rival is None:
         return None

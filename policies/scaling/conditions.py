@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from foresail.domain.decision import Condition
+from collections.abc import Sequence
+
+from foresail.domain.decision import Condition, Step
 from foresail.domain.forecast import Forecast
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FIELD_MANAGER, Unknown
@@ -14,15 +16,15 @@ from foresail.policies.scaling.proposal import Proposal
 from foresail.policies.scaling.restraints import stuck_sentence
 
 
-def judge_conditions(case: Case, proposal: Proposal) -> tuple[Condition, ...]:
-    """All seven conditions, the summary first."""
+def judge_conditions(case: Case, proposal: Proposal, steps: Sequence[Step]) -> tuple[Condition, ...]:
+    """All seven conditions, the summary first; `steps` led to what was decided."""
     others = (
         metrics_available(case),
         target_resolved(case),
         capacity_available(case, proposal),
         forecast_calibrated(case),
         conflict(case),
-        overridden(case),
+        overridden(case, steps),
     )
     return (ready(case, others), *others)
 
@@ -38,6 +40,8 @@ def ready(case: Case, others: tuple[Condition, ...]) -> Condition:
     if wrong is not None:
         return Condition("Ready", "False", wrong.reason, wrong.message)
     if isinstance(case.needs, Unknown):
+        if case.profiles_missing:
+            return _condition("Ready", "False", Reason.ACCELERATOR_NOT_FOUND, _missing_profiles(case))
         return _condition("Ready", "False", Reason.CAPACITY_UNKNOWN, case.needs.message)
     if case.workload.mode is Mode.ADVISORY:
         return _condition("Ready", "True", Reason.ADVISING, "Decisions are shown and not carried out")
@@ -81,6 +85,8 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
         return _condition(
             "CapacityAvailable", "False", Reason.POOL_EXHAUSTED, f"{_capital(proposal.shortfall)}: {lacking}"
         )
+    if case.profiles_missing:
+        return _condition("CapacityAvailable", "Unknown", Reason.ACCELERATOR_NOT_FOUND, _missing_profiles(case))
     if not case.inventory_known:
         return _condition(
             "CapacityAvailable",
@@ -119,16 +125,28 @@ def conflict(case: Case) -> Condition:
     return _condition("Conflict", "True", reason, rival_sentence(case))
 
 
-def overridden(case: Case) -> Condition:
-    """Whether a person's number holds."""
+def overridden(case: Case, steps: Sequence[Step]) -> Condition:
+    """Whether a person's number holds, and what became of it."""
     if case.override is not None:
         why = f" ({words.clause(case.override.reason)})" if case.override.reason else ""
-        message = f"Override sets {words.replicas(case.override.replicas)}{why}"
-        return _condition("Overridden", "True", Reason.OVERRIDE, message)
+        sets = "sets" if case.workload.mode is Mode.AUTO else "would set"
+        message = f"Override {sets} {words.replicas(case.override.replicas)}{why}"
+        # Whatever came after it had the last word.
+        cut = [step.message for step in steps[-1:] if step.reason != Reason.OVERRIDE]
+        return _condition("Overridden", "True", Reason.OVERRIDE, words.join([message, *cut]))
     if case.workload.override is not None:
         message = "The override has expired; remove spec.override"
         return _condition("Overridden", "False", Reason.OVERRIDE_EXPIRED, message)
     return _condition("Overridden", "False", Reason.NO_OVERRIDE, "No override is set")
+
+
+def _missing_profiles(case: Case) -> str:
+    """Which profiles to create, and where they are named."""
+    return ". ".join(
+        f"AcceleratorProfile {variant.accelerator} does not exist; create it or correct spec.variants[{i}].accelerator"
+        for i, variant in enumerate(case.workload.variants)
+        if variant.accelerator in case.profiles_missing
+    )
 
 
 def _condition(kind: str, status: str, reason: str, message: str) -> Condition:

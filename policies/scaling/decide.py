@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from foresail.domain.decision import Decision, Step, VariantDecision
 from foresail.domain.memory import WorkloadMemory
+from foresail.domain.reason import Reason
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
 from foresail.policies.scaling.case import Case, Counts, active_rival
@@ -17,7 +18,11 @@ from foresail.policies.scaling.outlook import describe_outlook
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.proposal import Proposal, propose
 from foresail.policies.scaling.recall import remember, renew
+from foresail.policies.scaling.said import Said, gist
 from foresail.policies.scaling.schedule import open_schedule
+
+# What a person wrote down is told even where a later rule cuts it.
+COMMANDS = frozenset({Reason.FALLBACK_STATIC, Reason.FALLBACK_LAST_FORECAST, Reason.SCHEDULE_FLOOR, Reason.OVERRIDE})
 
 
 class Decided(NamedTuple):
@@ -40,7 +45,17 @@ def decide(case: Case, prices: Prices) -> Decided:
         log_feedback=_feedback(case, proposal, variants),
     )
     before, after, reason = sum(case.current), sum(desired), steps[-1].reason
-    memory = renew(memory, (before, after, reason), case.now)
+    message = sentence(case, before, after, steps)
+    steps = steps if case.seats else ()  # without a target no rule touched a number
+    said = Said(
+        generation=case.workload.generation,
+        before=before,
+        after=after,
+        desired=tuple((variant.name, variant.desired) for variant in variants),
+        reason=reason,
+        gist=gist(message),
+    )
+    memory = renew(memory, said, case.now)
     decision = Decision(
         id=memory.decision_id,
         key=case.workload.key,
@@ -48,10 +63,10 @@ def decide(case: Case, prices: Prices) -> Decided:
         current=before,
         desired=after,
         reason=reason,
-        message=sentence(case, before, after, steps),
+        message=message,
         steps=steps,
         variants=variants,
-        conditions=judge_conditions(case, proposal),
+        conditions=judge_conditions(case, proposal, steps),
         outlook=describe_outlook(case, proposal, desired),
     )
     return Decided(decision, memory)
@@ -60,11 +75,30 @@ def decide(case: Case, prices: Prices) -> Decided:
 def sentence(case: Case, before: int, after: int, steps: Sequence[Step]) -> str:
     """The decision in one sentence: the numbers, what they rest on, and the last rule that changed them."""
     key, advisory = case.workload.key, case.workload.mode is Mode.ADVISORY
-    told = [steps[0].message] if len(steps) == 1 else [steps[0].message, steps[-1].message]
-    why = words.join(told)
+    why = words.join([step.message for step in _telling(steps)])
+    because = f"{why[:1].lower()}{why[1:]}"
+    if not case.seats:
+        return f"{key} is left as it is: {because}"
+    without = _without(case)
+    if case.workload.mode is Mode.OFF:
+        return f"{key} is left at {after}{without}: {because}"
     if before == after:
-        return f"{key} {'would stay' if advisory else 'stays'} at {after}: {why[:1].lower()}{why[1:]}"
-    return f"{key}: {'would go ' if advisory else ''}{before} → {after} replica{'' if after == 1 else 's'}. {why}"
+        return f"{key} {'would stay' if advisory else 'stays'} at {after}{without}: {because}"
+    goes = f"{'would go ' if advisory else ''}{before} → {after} replica{'' if after == 1 else 's'}"
+    return f"{key}: {goes}{without}. {why}"
+
+
+def _telling(steps: Sequence[Step]) -> Sequence[Step]:
+    """The first step and the last; in between, the last one that a person commanded, which the last step then cut."""
+    commands = [step for step in steps[1:-1] if step.reason in COMMANDS]
+    return [*steps[:1], *commands[-1:], *steps[1:][-1:]]
+
+
+def _without(case: Case) -> str:
+    """Which variants the totals leave out."""
+    found = {seat.name for seat in case.seats}
+    missing = [variant.name for variant in case.workload.variants if variant.name not in found]
+    return f" without {', '.join(missing)} (no target is known)" if missing else ""
 
 
 def _variants(case: Case, desired: Counts) -> tuple[VariantDecision, ...]:

@@ -7,6 +7,7 @@ the last word, and whoever stands down stands down whatever was decided.
 from __future__ import annotations
 
 from foresail.domain.decision import Step
+from foresail.domain.workload import Mode
 from foresail.policies.scaling.case import Case, Counts
 from foresail.policies.scaling.commands import fall_back, keep_bounds, keep_schedule, obey_override, stand_down
 from foresail.policies.scaling.consolidation import check_consolidation
@@ -43,9 +44,16 @@ def apply_guards(case: Case, proposal: Counts) -> tuple[Counts, tuple[Step, ...]
         The counts by variant and a step for every guard that changed them.
     """
     counts, steps = proposal, []
-    for guard in GUARDS if case.seats else ():
+    for guard in _guards_of(case):
         verdict = guard(case, counts)
         if verdict is not None and (verdict.settles or verdict.counts != counts):
             steps.append(step_of(guard.__name__, case, counts, verdict))
             counts = verdict.counts
     return counts, tuple(steps)
+
+
+def _guards_of(case: Case) -> tuple[Guard, ...]:
+    """All of them, unless there is nothing to guard or nothing to decide."""
+    if not case.seats:
+        return ()
+    return (stand_down,) if case.workload.mode is Mode.OFF else GUARDS

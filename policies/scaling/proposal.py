@@ -182,7 +182,9 @@ def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice
 def _cheapest(choices: Sequence[tuple[list[int], Choice]]) -> str:
     total = sum(choice.total for _, choice in choices)
     loss = sum(choice.loss_usd_per_hour[choice.total] for _, choice in choices)
-    return f"{words.replicas(total)} cost{'s' if total <= 1 else ''} least ({words.amount(loss)} USD/h)"
+    return (
+        f"expected loss is least with {words.replicas(total)} ({words.amount(loss)} USD/h, unserved demand priced in)"
+    )
 
 
 def quantiles(samples: FloatArray) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from foresail.policies.scaling.capacity import prior_work
 from foresail.policies.scaling.case import Case, edit_key
 from foresail.policies.scaling.lead_time import merge_startups
 from foresail.policies.scaling.learning import learn, start_belief, work_of
+from foresail.policies.scaling.said import Said
 
 REMEMBERED = 2000  # an hour's window at the shortest sensible cycle, several variants
 
@@ -171,8 +172,8 @@ def remember(
     )
 
 
-def renew(memory: WorkloadMemory, said: tuple[int, int, str], now: float) -> WorkloadMemory:
-    """With a new identity when from, to or reason changed; an unchanged decision keeps its own."""
+def renew(memory: WorkloadMemory, said: Said, now: float) -> WorkloadMemory:
+    """With a new identity when something else is said; an unchanged decision keeps its own."""
     if memory.decision_said == said and memory.decision_id:
         return memory
     text = "|".join(map(str, (memory.uid, now, *said)))

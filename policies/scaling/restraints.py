@@ -48,10 +48,10 @@ class _Break(NamedTuple):
 
 
 def wait_after_break(case: Case, counts: Counts) -> Verdict | None:
-    """Take nothing away within a stabilization window after metrics return, a change of leader, or a hand's edit."""
+    """Take nothing away in a stabilization window after demand became known, a change of leader, or a hand's edit."""
     window = case.stabilization_seconds
     breaks = (
-        _Break(case.memory.known_since, Reason.METRICS_RETURNED, "demand has been known for only {0:.0f} s"),
+        _Break(case.memory.known_since, Reason.METRICS_JUST_KNOWN, "demand has been known for only {0:.0f} s"),
         _Break(case.leader_since, Reason.LEADER_CHANGED, "this process has led for only {0:.0f} s"),
         _Break(last_edit(case), Reason.EDITED_BY_HAND, "somebody else set the replicas {0:.0f} s ago"),
     )

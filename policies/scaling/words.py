@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def replicas(count: int) -> str:
     """A count with its noun: "no replica", "one replica", "nine replicas", "13 replicas"."""
-    number = _NUMBERS[count] if 0 <= count < len(_NUMBERS) else str(count)
+    number = NUMBERS[count] if 0 <= count < len(NUMBERS) else str(count)
     return f"{number} replica{'s' if count > 1 else ''}"
 
 

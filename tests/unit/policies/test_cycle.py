@@ -61,9 +61,18 @@ def test_demand_that_is_no_number_is_unknown() -> None:
 
 def test_a_missing_target_leaves_nothing_to_write() -> None:
     decision = decide_one(make_observation(replicas=None))
-    assert (decision.current, decision.desired, decision.reason) == (0, 0, Reason.TARGET_NOT_FOUND)
+    assert (decision.found, decision.steps, decision.reason) == (False, (), Reason.TARGET_NOT_FOUND)
+    assert decision.message.startswith("prod/chat is left as it is: no target was found: Deployment/chat-h100 does not")
     assert not decision.variants[0].acts
     assert condition(decision, "TargetResolved") == ("False", "TargetNotFound")
+
+
+def test_a_missing_target_of_one_variant_is_named_beside_the_total_of_the_others() -> None:
+    workload = make_workload(variants=(make_variant("h100"), make_variant("a100")))
+    observed = [make_variant_observation("h100", 5), make_variant_observation("a100", None)]
+    decision = decide_one(make_observation(workload, variants=observed), forecast=make_forecast(36))
+    assert decision.found
+    assert decision.message.startswith("prod/chat: 5 → 7 replicas without a100 (no target is known). In 180 s")
 
 
 def test_proved_silence_puts_a_workload_to_sleep_that_may_sleep() -> None:

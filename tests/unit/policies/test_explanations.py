@@ -83,6 +83,25 @@ def an_override_and_its_reason() -> Decision:
     return decide_one(make_observation(workload))
 
 
+def an_override_beyond_the_bounds() -> Decision:
+    workload = make_workload(NAME, override=Override(50, NOW + 1800, "launch"))
+    return decide_one(make_observation(workload))
+
+
+def mode_off_decides_nothing() -> Decision:
+    return decide_one(make_observation(make_workload(NAME, mode=Mode.OFF)))
+
+
+def a_missing_target_leaves_it_as_it_is() -> Decision:
+    return decide_one(make_observation(make_workload(NAME), replicas=None))
+
+
+def one_of_two_targets_is_missing() -> Decision:
+    workload = make_workload(NAME, variants=(make_variant("h100"), make_variant("a100")))
+    observed = [make_variant_observation("h100", 5), make_variant_observation("a100", None)]
+    return decide_one(make_observation(workload, variants=observed))
+
+
 def another_autoscaler_makes_us_stand_down() -> Decision:
     rival = Rival("HorizontalPodAutoscaler", "chat-hpa", "")
     observed = make_variant_observation(rivals=(rival,))
@@ -116,6 +135,10 @@ CASES: Mapping[str, Callable[[], Decision]] = {
         an_unknown_capacity_says_how_to_mend_it,
         a_pool_runs_out_and_another_variant_takes_over,
         an_override_and_its_reason,
+        an_override_beyond_the_bounds,
+        mode_off_decides_nothing,
+        a_missing_target_leaves_it_as_it_is,
+        one_of_two_targets_is_missing,
         another_autoscaler_makes_us_stand_down,
         stuck_replicas_are_said,
         a_schedule_raises_before_the_day_begins,

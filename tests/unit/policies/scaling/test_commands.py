@@ -19,7 +19,7 @@ from tests.builders import (
     make_variant_observation,
     make_workload,
 )
-from tests.unit.policies.cases import make_case
+from tests.unit.policies.cases import decide_one, make_case
 
 UNKNOWN = Unknown("PrometheusUnreachable", "Prometheus did not answer; check its URL.")
 
@@ -139,3 +139,31 @@ def test_a_hand_without_a_time_counts_from_when_it_was_first_seen(ago: float, st
 
 def test_mode_off_leaves_everything_alone() -> None:
     assert told(stand_down(make_case(rivaled(mode=Mode.OFF)), (9,))) == ((5,), Reason.MODE_OFF)
+
+
+def test_mode_off_is_said_once_whatever_else_would_hold() -> None:
+    schedule, override = Schedule("noon", "11:00", "14:00", "UTC", 9), Override(8, NOW + 600, "launch")
+    decision = decide_one(make_observation(make_workload(mode=Mode.OFF, schedules=(schedule,), override=override)))
+    assert (decision.desired, decision.reason) == (5, Reason.MODE_OFF)
+    assert decision.message == ("prod/chat is left at 5: mode is Off; set mode to Advisory or Auto to have it scaled.")
+    assert len(decision.steps) == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ADVISORY])
+def test_an_override_that_the_bounds_cut_is_told_with_them(mode: Mode) -> None:
+    workload = make_workload(
+        mode=mode, variants=(make_variant(max_replicas=12),), override=Override(50, NOW + 600, "launch")
+    )
+    decision = decide_one(make_observation(workload))
+    assert (decision.desired, decision.reason) == (12, Reason.MAX_REPLICAS)
+    assert "override sets 50 replicas for another 10 min (launch), held to 12: maxReplicas" in decision.message
+    message = next(c.message for c in decision.conditions if c.type == "Overridden")
+    sets = "sets" if mode is Mode.AUTO else "would set"
+    assert message == f"Override {sets} 50 replicas (launch), held to 12: maxReplicas of h100 is 12."
+
+
+def test_a_schedule_that_the_bounds_cut_is_told_with_them() -> None:
+    schedule = Schedule("noon", "11:00", "14:00", "UTC", 30)
+    decision = decide_one(make_observation(make_workload(schedules=(schedule,))))
+    assert decision.desired == 20
+    assert "schedule noon keeps at least 30 replicas until 14:00 UTC, held to 20: maxReplicas" in decision.message

@@ -13,6 +13,7 @@ from tests.builders import (
     make_forecast,
     make_observation,
     make_replicas,
+    make_variant,
     make_variant_observation,
     make_workload,
 )
@@ -104,6 +105,36 @@ def test_replicas_pending_for_an_hour_are_missing_capacity() -> None:
     message = next(c.message for c in decision.conditions if c.type == "CapacityAvailable")
     assert condition(decision, "CapacityAvailable") == ("False", Reason.REPLICAS_STUCK)
     assert message == "One replica of h100 is pending for 3600 s (Insufficient GPUs)."
+
+
+def test_an_override_that_is_obeyed_is_told_alone() -> None:
+    decision = decide_one(make_observation(make_workload(override=Override(8, NOW + 60, "launch"))))
+    message = next(c.message for c in decision.conditions if c.type == "Overridden")
+    assert message == "Override sets eight replicas (launch)."
+
+
+def test_an_override_below_the_minimum_tells_what_is_in_force() -> None:
+    workload = make_workload(variants=(make_variant(min_replicas=3),), override=Override(0, NOW + 60, ""))
+    decision = decide_one(make_observation(workload))
+    message = next(c.message for c in decision.conditions if c.type == "Overridden")
+    assert message == "Override sets no replica, held at 3: minReplicas of h100 is 3."
+
+
+def test_a_profile_that_does_not_exist_is_named_with_its_place() -> None:
+    workload = make_workload(variants=(make_variant("h100"), make_variant("a100", accelerator="h200")))
+    decision = decide_one(make_observation(workload), accelerators=[make_accelerator("h100")])
+    told = {c.type: (c.status, c.reason, c.message) for c in decision.conditions}
+    message = "AcceleratorProfile h200 does not exist; create it or correct spec.variants[1].accelerator."
+    assert told["CapacityAvailable"] == ("Unknown", Reason.ACCELERATOR_NOT_FOUND, message)
+    assert told["Ready"] == ("False", Reason.ACCELERATOR_NOT_FOUND, message)  # nor was its capacity learned
+
+
+def test_a_variant_that_names_no_accelerator_misses_no_profile() -> None:
+    workload = make_workload(variants=(make_variant(accelerator=None),))
+    assert condition(decide_one(make_observation(workload)), "CapacityAvailable") == (
+        "Unknown",
+        Reason.INVENTORY_UNKNOWN,
+    )
 
 
 @pytest.mark.parametrize(("until", "expected"), [(60, ("True", "Override")), (0, ("False", "OverrideExpired"))])

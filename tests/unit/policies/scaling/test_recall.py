@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from foresail.domain.memory import CapacityBelief, Change, Memory, Recommendation, WorkloadMemory
 from foresail.domain.snapshot import FIELD_MANAGER, Rival, Unknown, WorkloadObservation
+from foresail.domain.workload import Mode, Override, Schedule
 from foresail.policies.cycle import run_cycle
 from foresail.policies.scaling.recall import recall, renew
+from foresail.policies.scaling.said import Said
 from tests.builders import (
     NOW,
     make_accelerator,
@@ -12,11 +14,13 @@ from tests.builders import (
     make_memory,
     make_observation,
     make_snapshot,
+    make_variant,
     make_variant_observation,
     make_workload,
 )
 
 PROFILES = {"h100": make_accelerator()}
+SAID = Said(1, 5, 7, (("h100", 7), ("a100", 0)), "ForecastDemand", "demand is expected at # rps")
 
 
 def recalled(observation: WorkloadObservation | None = None, memory: WorkloadMemory | None = None) -> WorkloadMemory:
@@ -122,13 +126,66 @@ def test_a_hand_is_remembered_while_it_is_seen() -> None:
 
 
 def test_a_decision_keeps_its_identity_until_it_says_something_else() -> None:
-    first = renew(WorkloadMemory(uid="u"), (5, 7, "ForecastDemand"), NOW)
-    same = renew(first, (5, 7, "ForecastDemand"), NOW + 15)
-    other = renew(first, (7, 7, "ForecastDemand"), NOW + 15)
+    first = renew(WorkloadMemory(uid="u"), SAID, NOW)
+    same = renew(first, SAID, NOW + 15)
     assert (same.decision_id, same.decision_time) == (first.decision_id, NOW)
-    assert other.decision_id != first.decision_id
-    assert other.decision_time == NOW + 15
-    assert renew(WorkloadMemory(uid="u"), (5, 7, "ForecastDemand"), NOW).decision_id == first.decision_id
+    assert renew(WorkloadMemory(uid="u"), SAID, NOW).decision_id == first.decision_id
+    others = [
+        SAID._replace(generation=2),
+        SAID._replace(before=7),
+        SAID._replace(desired=(("h100", 6), ("a100", 1))),
+        SAID._replace(reason="Stabilized"),
+        SAID._replace(gist="another cause"),
+    ]
+    renewed = [renew(first, said, NOW + 15) for said in others]
+    assert first.decision_id not in {memory.decision_id for memory in renewed}
+    assert {memory.decision_time for memory in renewed} == {NOW + 15}
+
+
+def identities(*observations: WorkloadObservation) -> list[str]:
+    """Of the decisions of successive cycles."""
+    memory, found = make_memory(observations[0].workload), []
+    for cycle, observation in enumerate(observations):
+        now, key = NOW + 15 * cycle, observation.workload.key
+        result = run_cycle(make_snapshot(observation, now=now), {key: make_forecast(origin=now)}, memory)
+        memory = result.memory
+        found.append(result.decisions[key].id)
+    return found
+
+
+def test_what_would_be_done_is_said_anew_when_it_is_done() -> None:
+    advised, done = (make_workload(mode=mode) for mode in (Mode.ADVISORY, Mode.AUTO))
+    assert len(set(identities(make_observation(advised), make_observation(done), make_observation(done)))) == 2
+
+
+def test_another_cause_of_unknown_demand_is_said_anew() -> None:
+    causes = [Unknown("NoSeries", "no series"), Unknown("NoSeries", "no answer"), Unknown("NoSeries", "no answer")]
+    assert len(set(identities(*(make_observation(demand=cause) for cause in causes)))) == 2
+
+
+def test_a_schedule_that_ends_at_another_time_is_said_anew() -> None:
+    ends = [
+        make_workload(generation=i, schedules=(Schedule("day", "07:00", f"{18 + i}:00", "UTC", 9),)) for i in (1, 2, 2)
+    ]
+    assert len(set(identities(*map(make_observation, ends)))) == 2
+
+
+def test_the_same_total_on_other_variants_is_said_anew() -> None:
+    workload = make_workload(
+        variants=(make_variant("h100"), make_variant("a100")), override=Override(8, NOW + 900, "launch")
+    )
+    splits = [(5, 3), (3, 5), (3, 5)]
+    observed = [
+        make_observation(
+            workload, variants=[make_variant_observation("h100", one), make_variant_observation("a100", other)]
+        )
+        for one, other in splits
+    ]
+    assert len(set(identities(*observed))) == 2
+
+
+def test_numbers_that_waver_are_no_new_decision() -> None:
+    assert len(set(identities(*(make_observation(demand=24 + wave) for wave in (0, 0.5, -0.5, 1))))) == 1
 
 
 def test_memory_stays_bounded_over_many_cycles() -> None:

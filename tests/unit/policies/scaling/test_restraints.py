@@ -77,15 +77,18 @@ def test_changes_within_the_tolerance_are_left_undone(proposed: int, kept: int) 
 def test_nothing_is_taken_away_within_a_window_after_metrics_returned() -> None:
     case = make_case(memory=remembered(known_since=NOW - 40))
     verdict = wait_after_break(case, (2,))
-    assert told(verdict) == ((5,), Reason.METRICS_RETURNED)
+    assert told(verdict) == ((5,), Reason.METRICS_JUST_KNOWN)
     assert verdict is not None
     assert verdict.because == "demand has been known for only 40 s, nothing is taken away before 300 s"
     assert told(wait_after_break(case, (9,)))[0] == (9,)
     assert wait_after_break(make_case(memory=remembered(known_since=NOW - 300)), (2,)) is None
 
 
-def test_a_workload_seen_for_the_first_time_gives_nothing_away() -> None:
-    assert told(wait_after_break(make_case(memory=WorkloadMemory(uid="")), (2,)))[0] == (5,)
+def test_a_workload_seen_for_the_first_time_gives_nothing_away_and_is_not_told_that_anything_returned() -> None:
+    verdict = wait_after_break(make_case(memory=WorkloadMemory(uid="")), (2,))
+    assert told(verdict) == ((5,), Reason.METRICS_JUST_KNOWN)
+    assert verdict is not None
+    assert verdict.because == "demand has been known for only 0 s, nothing is taken away before 300 s"
 
 
 def test_nothing_is_taken_away_within_a_window_after_a_change_of_leader() -> None:
