@@ -44,12 +44,12 @@ def to_instant(seconds: float) -> str:
 
 
 def to_last_decision(decision: Decision) -> dict[str, Any]:
-    """A decision as in `status.lastDecision`."""
+    """A decision as in `status.lastDecision`; from and to are None when no target was found."""
     return {
         "id": decision.id,
         "time": to_instant(decision.time),
-        "from": decision.current,
-        "to": decision.desired,
+        "from": decision.current if decision.found else None,
+        "to": decision.desired if decision.found else None,
         "reason": decision.reason,
         "message": decision.message,
         "steps": [asdict(step) for step in decision.steps],

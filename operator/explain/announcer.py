@@ -118,7 +118,7 @@ def _log(entry: Stored, trace: Trace) -> None:
             "uid": entry.uid,
             "generation": entry.generation,
             "decision_id": decision.id,
-            "from": decision.current,
-            "to": decision.desired,
+            "from": decision.current if decision.found else None,
+            "to": decision.desired if decision.found else None,
         },
     )

@@ -1,13 +1,12 @@
 """`status`: what a ModelDeployment's owner sees first, built by a pure function and written only when it says news.
 
-What counts as new: a number of replicas, another decision (from, to or reason), a condition's status or reason, or a
-message that differs in more than its numbers. So a fleet in which nothing changes is not written at all, however much
-its forecasts waver; what is sent carries the current sentence.
+What counts as new: a number of replicas, a decision or a condition that says something else (`policies.scaling.said`).
+So a fleet in which nothing changes is not written at all, however much its forecasts waver; what is sent carries the
+current sentence. A variant without a target keeps the numbers that were known last.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
+from foresail.policies.scaling.said import Said, gist
 from foresail.service.document import to_instant, to_last_decision
 
 API_VERSION = "foresail.dev/v1alpha1"
@@ -41,8 +41,6 @@ _BAD = {
     "Conflict": ("True",),
     "Overridden": (),
 }
-
-_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class Object(NamedTuple):
@@ -80,7 +78,7 @@ def build_status(
     old = {entry["type"]: entry for entry in base.get("conditions", [])}
     written = {name: _condition(entry, old.get(name), about, now) for name, entry in conditions.items()}
     shown = written if decision is not None else old | written
-    numbers = base if decision is None else _numbers(decision, base)
+    numbers = base if decision is None else _numbers(about, decision, base)
     return {
         **{name: value for name, value in numbers.items() if name not in ("conditions", "observedGeneration")},
         **_bounds(about.workload),
@@ -116,25 +114,58 @@ def _order(condition_type: str) -> tuple[int, str]:
     return (CONDITION_TYPES.index(condition_type) if known else len(CONDITION_TYPES)), condition_type
 
 
-def _numbers(decision: Decision, base: Mapping[str, Any]) -> dict[str, Any]:
-    said, last = base.get("lastDecision"), to_last_decision(decision)
-    same = said is not None and all(said.get(name) == last[name] for name in ("from", "to", "reason"))
-    last["message"] = last["message"][:MAX_MESSAGE]
-    ready = [variant.ready for variant in decision.variants if variant.ready is not None]
-    return {
-        "currentReplicas": decision.current,
-        "desiredReplicas": decision.desired,
-        "readyReplicas": sum(ready),
-        "variants": [_variant(variant) for variant in decision.variants],
-        "lastDecision": said if same else last,
+def _numbers(about: Object, decision: Decision, base: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {entry["name"]: entry for entry in base.get("variants", [])}
+    variants = [_variant(variant, kept.get(variant.name, {})) for variant in decision.variants]
+    totals = {
+        field: sum(known)
+        for field in ("currentReplicas", "desiredReplicas", "readyReplicas")
+        if (known := [entry[field] for entry in variants if field in entry])
     }
+    numbers = {**totals, "variants": variants}
+    said, last = base.get("lastDecision"), _last_decision(decision, base, totals.get("currentReplicas"))
+    if last is not None:
+        # A new leader remembers no identity, but reads what was said.
+        generation = about.workload.generation if about.workload is not None else about.generation
+        same = said is not None and (
+            said["id"] == last["id"]
+            or _said(base, base.get("observedGeneration")) == _said({**numbers, "lastDecision": last}, generation)
+        )
+        numbers["lastDecision"] = said if same else last
+    return numbers
+
+
+def _last_decision(decision: Decision, base: Mapping[str, Any], current: int | None) -> dict[str, Any] | None:
+    """As it is written. Without any target nothing goes from one number to another: it stays at what was known last."""
+    last = to_last_decision(decision)
+    last["message"] = last["message"][:MAX_MESSAGE]
+    last["steps"] = [step | {"message": step["message"][:MAX_MESSAGE]} for step in last["steps"]]
+    if decision.found:
+        return last
+    known = current if current is not None else (base.get("lastDecision") or {}).get("to")
+    return None if known is None else last | {"from": known, "to": known}
+
+
+def _said(status: Mapping[str, Any], generation: int | None) -> Said:
+    """What the last decision of a status says."""
+    last = status["lastDecision"]
+    return Said(
+        generation=generation or 0,
+        before=last["from"],
+        after=last["to"],
+        desired=tuple((entry["name"], entry.get("desiredReplicas")) for entry in status.get("variants", [])),
+        reason=last["reason"],
+        gist=gist(last["message"]),
+    )
 
 
 def _bounds(workload: Workload | None) -> dict[str, int]:
     return {"minReplicas": workload.min_replicas, "maxReplicas": workload.max_replicas} if workload is not None else {}
 
 
-def _variant(variant: VariantDecision) -> dict[str, Any]:
+def _variant(variant: VariantDecision, kept: Mapping[str, Any]) -> dict[str, Any]:
+    if variant.current is None:
+        return {**kept, "name": variant.name}
     numbers = {
         "currentReplicas": variant.current,
         "desiredReplicas": variant.desired,
@@ -144,20 +175,21 @@ def _variant(variant: VariantDecision) -> dict[str, Any]:
 
 
 def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Object, now: float) -> dict[str, Any]:
+    message = condition.message[:MAX_MESSAGE]
     same_status = old is not None and old["status"] == condition.status
-    same = same_status and old is not None and old["reason"] == condition.reason and _alike(old, condition)
+    same = same_status and old is not None and old["reason"] == condition.reason and _alike(old["message"], message)
     return {
         "type": condition.type,
         "status": condition.status,
         "reason": str(condition.reason),
-        "message": old["message"] if same and old is not None else condition.message[:MAX_MESSAGE],
+        "message": old["message"] if same and old is not None else message,
         "observedGeneration": about.generation,
         "lastTransitionTime": old["lastTransitionTime"] if same_status and old is not None else to_instant(now),
     }
 
 
-def _alike(old: Mapping[str, Any], condition: Condition) -> bool:
-    return _NUMBERS.sub("#", str(old.get("message"))) == _NUMBERS.sub("#", condition.message[:MAX_MESSAGE])
+def _alike(one: str, other: str) -> bool:
+    return one == other or gist(one) == gist(other)
 
 
 class Published(NamedTuple):

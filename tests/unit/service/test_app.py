@@ -18,7 +18,7 @@ from foresail.domain.workload import WorkloadKey
 from foresail.service.app import create_app
 from foresail.service.document import Trace, Write, to_document
 from tests.builders import make_forecast, make_observation, make_window
-from tests.unit.operator.explain.test_status import KEY, make_decision
+from tests.unit.operator.explain.test_status import KEY, make_decision, nothing_found
 from tests.unit.operator.fakes import eventually
 
 
@@ -133,6 +133,13 @@ def test_a_document_goes_from_sample_to_sentence() -> None:
     assert document["lastDecision"]["steps"][0]["rule"] == "forecast"
     assert document["variants"][0]["observed"]["replicas"]["ready"] == 5
     assert document["writes"][0]["outcome"] == "Written"
+
+
+def test_a_document_of_a_missing_target_has_no_numbers() -> None:
+    document = to_document(Trace(nothing_found()))
+    last, [variant] = document["lastDecision"], document["variants"]
+    assert (last["from"], last["to"], last["steps"], last["reason"]) == (None, None, [], "TargetNotFound")
+    assert (variant["current"], variant["desired"]) == (None, None)
 
 
 def test_a_document_of_the_unknown_is_json_without_nan() -> None:

@@ -6,7 +6,7 @@ from foresail.domain.decision import Condition, Outlook
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.service.document import Trace, Write
 from tests.builders import NOW, make_observation
-from tests.unit.operator.explain.test_status import KEY, make_decision
+from tests.unit.operator.explain.test_status import KEY, make_decision, nothing_found
 from tests.unit.operator.fakes import HandClock
 
 OBJECT = {"namespace": "prod", "name": "chat"}
@@ -38,6 +38,11 @@ def test_what_is_unknown_has_no_series() -> None:
     metrics = make_metrics(Trace(make_decision()))
     assert value(metrics, "demand_requests_per_second", OBJECT) is None
     assert value(metrics, "cost_usd_per_hour", OBJECT) is None
+
+
+def test_a_target_that_is_missing_has_no_replicas_rather_than_none() -> None:
+    metrics = make_metrics(Trace(make_decision()), Trace(nothing_found()))
+    assert [value(metrics, f"{name}_replicas", VARIANT) for name in ("current", "desired", "ready")] == [None] * 3
 
 
 def test_a_conflict_is_one_and_peace_is_zero() -> None:

@@ -42,6 +42,16 @@ def make_decision(
     return replace(decision, **changes)
 
 
+def lost(variant: str) -> VariantDecision:
+    return VariantDecision(variant, None, None, None, acts=False)
+
+
+def nothing_found(**changes: Any) -> Decision:
+    message = "prod/chat is left as it is: no target was found."
+    defaults = {"identity": "d2", "variants": (lost("h100"),), "steps": (), "message": message}
+    return make_decision(current=0, desired=0, reason="TargetNotFound", **{**defaults, **changes})
+
+
 def status_of(decision: Decision | None, base: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     about = make_object(base, generation=changes.pop("generation", 1))
     return build_status(about, decision, changes.pop("overlay", ()), base=base or {}, now=changes.pop("now", NOW))
@@ -96,10 +106,64 @@ def test_numbers_that_waver_in_sentences_are_no_news() -> None:
     assert status_of(later, first, now=NOW + 15) == first
 
 
-@pytest.mark.parametrize("change", [{"desired": 8}, {"current": 6}, {"reason": "StepLimited"}])
-def test_a_decision_is_renewed_when_from_to_or_reason_changes(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"desired": 8},
+        {"current": 6},
+        {"reason": "StepLimited"},
+        {"message": "5 to 7: demand would be expected at 38 rps"},
+    ],
+)
+def test_a_decision_is_renewed_when_it_says_something_else(change: dict[str, Any]) -> None:
     first = status_of(make_decision())
     assert status_of(make_decision(identity="d2", **change), first)["lastDecision"]["id"] == "d2"
+
+
+def test_a_decision_is_renewed_with_the_spec_it_rests_on() -> None:
+    first = status_of(make_decision())
+    edited = make_object(first, generation=2)._replace(workload=make_workload(generation=2))
+    status = build_status(edited, make_decision(identity="d2"), (), base=first, now=NOW)
+    assert status["lastDecision"]["id"] == "d2"
+    unreadable = make_object(first, generation=2)  # the last good spec, and what was decided on it, still hold
+    status = build_status(unreadable, make_decision(), (), base=first, now=NOW)
+    assert status["lastDecision"] == first["lastDecision"]
+
+
+def test_a_new_leader_that_says_the_same_renews_nothing() -> None:
+    first = status_of(make_decision())
+    assert status_of(make_decision(identity="of another process"), first, now=NOW + 60) == first
+
+
+def test_a_variant_without_a_target_keeps_the_numbers_that_were_known_last() -> None:
+    variants = (make_decision().variants[0], VariantDecision("a100", 3, 3, 2, acts=True))
+    first = status_of(make_decision(variants=variants))
+    assert (first["currentReplicas"], first["desiredReplicas"], first["readyReplicas"]) == (8, 10, 7)
+    status = status_of(make_decision(identity="d2", variants=(variants[0], lost("a100"))), first)
+    assert (status["currentReplicas"], status["desiredReplicas"], status["readyReplicas"]) == (8, 10, 7)
+    assert status["variants"] == first["variants"]
+
+
+def test_without_any_target_nothing_goes_to_zero() -> None:
+    first = status_of(make_decision())
+    status = status_of(nothing_found(), first, now=NOW + 15)
+    last = status["lastDecision"]
+    assert (last["from"], last["to"], last["reason"]) == (5, 5, "TargetNotFound")
+    assert last["message"] == "prod/chat is left as it is: no target was found."
+    assert (status["currentReplicas"], status["desiredReplicas"]) == (5, 7)
+    assert status_of(nothing_found(identity="of another process"), status, now=NOW + 30) == status
+
+
+def test_without_a_target_ever_there_are_no_numbers_and_no_decision() -> None:
+    status = status_of(nothing_found())
+    assert status["variants"] == [{"name": "h100"}]
+    assert not {"currentReplicas", "desiredReplicas", "readyReplicas", "lastDecision"} & status.keys()
+    assert status_of(nothing_found(), status) == status
+
+
+def test_sentences_of_steps_fit_the_schema() -> None:
+    steps = (Step("propose", 5, 7, "ForecastDemand", "x" * 5000),)
+    assert len(status_of(make_decision(steps=steps))["lastDecision"]["steps"][0]["message"]) == 4096
 
 
 def test_the_transition_time_moves_only_when_the_status_flips() -> None:
