@@ -27,6 +27,7 @@ from foresail.domain.workload import Workload
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from foresail.policies.cycle import Prices, run_cycle
 from foresail.policies.scaling.lead_time import horizon_seconds
+from foresail.policies.scaling.pressure import pressure_of
 from foresail.simulator.observation import Observation
 
 
@@ -86,7 +87,6 @@ def observe(
     """What the operator would see of a simulated fleet."""
     counts = observation.replicas
     replicas = Replicas(counts.current, counts.ready, starting=counts.starting, draining=counts.draining)
-    tpot_limit = workload.slo.tpot_milliseconds / 1000
     variant = VariantObservation(
         name=workload.variants[0].name,
         replicas=replicas,
@@ -94,8 +94,12 @@ def observe(
         resource_version="1",
         startup_seconds=observation.startup_seconds or (startup_seconds,),
         served=observation.served,
-        pressure=max(
-            observation.kv_usage, observation.tpot_seconds / tpot_limit, 1.0 if observation.waiting > 0 else 0.0
+        pressure=pressure_of(
+            workload.slo,
+            kv_usage=observation.kv_usage,
+            tpot_seconds=observation.tpot_seconds,
+            waiting=observation.waiting,
+            served_rps=observation.served.requests_per_second,
         ),
         load_by_pod={name: float(load) for name, load in observation.load_by_replica.items()},
     )

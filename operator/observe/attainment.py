@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from foresail.domain.reason import Reason
-from foresail.domain.snapshot import Known, Signal, Unknown
+from foresail.domain.snapshot import Demand, Known, Signal, Unknown
 from foresail.domain.workload import Engine, Slo
 from foresail.operator.observe.answers import Unavailable, Vector
 from foresail.operator.observe.queries import ENGINES, SHARE_SECONDS, Indicator, names_of
 from foresail.operator.observe.telemetry import ByEngine, PodKey, Telemetry, engine_of, key_of
+from foresail.policies.scaling.pressure import pressure_of
 
 INFINITE: Final = "+Inf"
 LEAST_REQUESTS: Final = 0.5  # an increase is extrapolated, so less than one whole request is none
-GROWS_PER_SECOND: Final = 1.0 / 60.0  # one more in queue a minute
 
 Buckets = ByEngine[Mapping[float, float]]
 
@@ -116,21 +116,34 @@ def observe_attainment(
     return Known(min(good / total, 1.0) * (min(steady / counted, 1.0) if counted >= LEAST_REQUESTS else 1.0))
 
 
-def observe_pressure(slo: Slo, ready: Sequence[PodKey], telemetry: Telemetry) -> float | None:
-    """How full the ready pods of a variant are together (1 = at a limit), None when unknown."""
-    full = [telemetry.value(Indicator.CACHE, pod) for pod in ready]
-    waiting = [telemetry.value(Indicator.WAITING, pod) for pod in ready]
-    growth = [telemetry.value("waiting_growth", pod) for pod in ready]
-    known_full = [value for value in full if value is not None]
-    known_waiting = [value for value in waiting if value is not None]
-    known_growth = [value for value in growth if value is not None]
-    if not ready or len(known_full) < len(ready) or len(known_waiting) < len(ready) or len(known_growth) < len(ready):
-        return None
+def observe_pressure(
+    slo: Slo, ready: Sequence[PodKey], telemetry: Telemetry, served: Demand | None, *, window_seconds: float
+) -> float | None:
+    """How full the ready pods of a variant are together (1 = at a limit), None when unknown.
+
+    Args:
+        slo: The limits.
+        ready: Its ready pods.
+        telemetry: The cycle's answers.
+        served: What they served together, a mean of the window.
+        window_seconds: Over which the growth of queues is measured.
+    """
+    waiting, growth = _total(telemetry, Indicator.WAITING, ready), _total(telemetry, "waiting_growth", ready)
+    full = _total(telemetry, Indicator.CACHE, ready)
     paces = [pace for pod in ready if (pace := telemetry.value("tpot_mean", pod)) is not None]
-    limit_seconds = slo.tpot_milliseconds / 1000
-    pace_share = sum(paces) / len(paces) / limit_seconds if paces else 0.0
-    grows = sum(known_waiting) > 0 and sum(known_growth) >= GROWS_PER_SECOND
-    return max(sum(known_full) / len(ready), pace_share, 1.0 if grows else 0.0)
+    return pressure_of(
+        slo,
+        kv_usage=None if full is None else full / len(ready),
+        tpot_seconds=sum(paces) / len(paces) if paces else None,
+        waiting=None if waiting is None or growth is None else waiting - growth * window_seconds / 2,
+        served_rps=None if served is None else served.requests_per_second,
+    )
+
+
+def _total(telemetry: Telemetry, what: str, pods: Sequence[PodKey]) -> float | None:
+    """Sum over pods, None without any or where one is unknown."""
+    known = [value for pod in pods if (value := telemetry.value(what, pod)) is not None]
+    return sum(known) if pods and len(known) == len(pods) else None
 
 
 def _share(telemetry: Telemetry, buckets: Buckets, pods: Iterable[PodKey], limit: float) -> tuple[float, float]:

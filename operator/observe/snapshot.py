@@ -156,6 +156,7 @@ class Observer:
         if isinstance(target, Unknown):
             return VariantObservation(variant.name, None, problem=target, rivals=rivals)
         ready, telemetry = keys_of(pods.ready), seen.telemetry.of(workload.engine)
+        served, window = observe_served(pods, telemetry), self._poll.queries.window_seconds
         log = self._remembered[workload.key].startups.setdefault(f"{variant.name}/{target.uid}", StartupLog())
         return VariantObservation(
             name=variant.name,
@@ -163,8 +164,8 @@ class Observer:
             target_uid=target.uid,
             resource_version=target.resource_version,
             startup_seconds=log.note(pods),
-            served=observe_served(pods, telemetry),
-            pressure=observe_pressure(workload.slo, ready, telemetry),
+            served=served,
+            pressure=observe_pressure(workload.slo, ready, telemetry, served, window_seconds=window),
             rivals=rivals,
             load_by_pod=MappingProxyType(load_by_pod({pod: _load(pod, telemetry) for pod in ready})),
         )

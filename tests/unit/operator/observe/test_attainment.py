@@ -17,6 +17,7 @@ from foresail.operator.observe.attainment import (
     read_buckets,
 )
 from foresail.operator.observe.telemetry import PodKey, Telemetry
+from tests.builders import make_demand
 from tests.fakes.prometheus import PodLoad
 from tests.unit.operator.observe.telling import Series, make_series, tell, tell_of, to_vector
 
@@ -125,16 +126,20 @@ def test_counts_that_are_no_numbers_are_left_out() -> None:
         (PodLoad(cache=0.9, tpot_seconds=0.02), 0.9),
         (PodLoad(tpot_seconds=0.06), 1.5),
         (PodLoad(tpot_seconds=math.nan), 0.4),  # nothing was generated
-        (PodLoad(waiting=5.0, waiting_growth=1.0), 1.0),
-        (PodLoad(waiting=5.0, waiting_growth=-1.0), 0.5),
+        (PodLoad(waiting=1.0, waiting_growth=0.02), 0.5),  # the one that waits for the next iteration
+        (PodLoad(waiting=40.0, waiting_growth=0.5), 1.0),  # 25 in the mean, of which 4 a second are served
+        (PodLoad(waiting=40.0, waiting_growth=1.3), 0.5),  # a burst of the last seconds
+        (PodLoad(waiting=5.0, waiting_growth=-1.0), 1.0),
         (PodLoad(missing=frozenset({"cache"})), None),
-        (PodLoad(missing=frozenset({"growth"})), None),
+        (PodLoad(missing=frozenset({"cache"}), waiting=40.0), 1.0),
+        (PodLoad(missing=frozenset({"growth"}), waiting=40.0), 0.5),
         (PodLoad(age_seconds=90.0), None),
     ],
 )
 def test_pressure_is_the_tightest_of_cache_pace_and_queue(load: PodLoad, expected: float | None) -> None:
-    assert observe_pressure(SLO, [A], tell_of({"a": load})) == expected
+    served = make_demand(load.rps)
+    assert observe_pressure(SLO, [A], tell_of({"a": load}), served, window_seconds=60.0) == expected
 
 
 def test_without_ready_pods_there_is_no_pressure() -> None:
-    assert observe_pressure(SLO, [], tell_of({})) is None
+    assert observe_pressure(SLO, [], tell_of({}), None, window_seconds=60.0) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,9 +58,20 @@ def test_a_load_that_no_engine_can_have_teaches_nothing(rps: float) -> None:
         assert learn(start_belief(prior), seen(rps, 1.0)) == start_belief(prior)
 
 
-def test_half_full_replicas_are_scaled_by_their_pressure() -> None:
-    belief = learn_for(start_belief(NOTHING), seen(6, 0.75), 20)
-    assert sustained(belief) == pytest.approx(8, rel=0.01)  # 6 rps at three quarters
+def test_without_a_profile_half_full_replicas_are_scaled_by_their_pressure() -> None:
+    belief = learn_for(start_belief(NOTHING), seen(6, 0.64), 20)
+    assert sustained(belief) == pytest.approx(7.5, rel=0.01)  # their load is between 0.64 and 1: 0.8
+
+
+def test_replicas_beyond_their_limit_serve_more_than_they_sustain() -> None:
+    belief = learn_for(start_belief(PROFILE), seen(6, 1.44), 400)
+    assert sustained(belief) == pytest.approx(5, rel=0.01)
+
+
+def test_moderate_pressure_does_not_change_a_profile_that_is_right() -> None:
+    """An engine with 8 ms of 40 ms when idle: at 0.8 of the load it sustains it takes 22 ms, so 0.56 of its limit."""
+    believed = start_belief(PROFILE)
+    assert learn_for(believed, seen(0.8 * 6, 0.56), 400) == replace(believed, observations=0)
 
 
 def test_idle_replicas_never_lower_a_belief() -> None:
@@ -87,7 +99,7 @@ def test_certainty_has_a_limit() -> None:
 
 
 def test_a_fuller_replica_tells_more_surely() -> None:
-    variances = [evidence.variance for p in (0.5, 0.7, 0.9, 1.0) if (evidence := evidence_of(PROFILE, seen(6, p)))]
+    variances = [evidence.variance for p in (0.5, 0.7, 0.9, 1.0) if (evidence := evidence_of(NOTHING, seen(6, p)))]
     assert variances == sorted(variances, reverse=True)
 
 
