@@ -14,6 +14,7 @@ from foresail.domain.snapshot import Demand, FleetSnapshot, Replicas, Unknown, W
 from foresail.domain.workload import Role
 from foresail.policies.allocation.greedy import Stock
 from foresail.policies.scaling import words
+from foresail.policies.scaling.backlog import backlog_of
 from foresail.policies.scaling.bayes import cheapest_first
 from foresail.policies.scaling.capacity import LEARNED, Work
 from foresail.policies.scaling.case import STUCK_SECONDS, Case, Seat
@@ -22,7 +23,7 @@ from foresail.policies.scaling.lead_time import lead_time_seconds
 from foresail.policies.scaling.learning import is_usable, start_belief, work_of
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.recall import recall
-from foresail.policies.scaling.required import Needs, check_forecast, needs_of_demand, needs_of_forecast
+from foresail.policies.scaling.required import Needs, Reach, check_forecast, needs_of_demand, needs_of_forecast
 
 # Stands for a variant without replicas whose capacity is unknown: it never carries anything.
 _PLACEHOLDER = Work(1.0, 1.0, LEARNED)
@@ -129,18 +130,18 @@ def _needs(
     beliefs = [_belief(memory.capacity.get(seat.name), seat) for seat in seats]
     factor = factor_of(memory.log_feedback)
     demand = observation.demand if isinstance(observation.demand, Demand) else None
+    queued = backlog_of(observation, lead_time_seconds=lead)
     if isinstance(forecast, Forecast):
         needs = needs_of_forecast(
             forecast,
             beliefs,
             demand,
-            now=snapshot.now,
-            lead_time_seconds=lead,
-            cycle_seconds=snapshot.cycle_seconds,
+            reach=Reach(snapshot.now, lead, snapshot.cycle_seconds),
             factor=factor,
+            queued=queued,
         )
         return replace(needs, may_lower=demand is not None)
-    return forecast if demand is None else needs_of_demand(beliefs, demand, factor=factor)
+    return forecast if demand is None else needs_of_demand(beliefs, demand, factor=factor, queued=queued)
 
 
 def _belief(belief: CapacityBelief | None, seat: Seat) -> CapacityBelief:

@@ -2,8 +2,9 @@
 
     required of variant v on path s = feedback · (1/κ of s) · max over t of (input_s(t) · p_v + output_s(t) · d_v)
 
-over the span that a decision of now can still change: from the measured lead time until one decision later. Samples of
-the learned capacity multiply the paths, which thickens the tail by what is not known about the replicas.
+with what waits in queue added to the tokens of every instant (`backlog.py`), over the span that a decision of now can
+still change: from the measured lead time until one decision later. Samples of the learned capacity multiply the paths,
+which thickens the tail by what is not known about the replicas.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +21,16 @@ from foresail.domain.memory import CapacityBelief
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS, FloatArray
+from foresail.policies.scaling.backlog import NOTHING
 from foresail.policies.scaling.learning import scale_samples
+
+
+class Reach(NamedTuple):
+    """What a decision can change: `now` in seconds since the epoch, lead time, and the time until the next decision."""
+
+    now: float
+    lead_time_seconds: float
+    cycle_seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +73,9 @@ def needs_of_forecast(
     beliefs: Sequence[CapacityBelief],
     demand: Demand | None,
     *,
-    now: float,
-    lead_time_seconds: float,
-    cycle_seconds: float,
+    reach: Reach,
     factor: float,
+    queued: Demand = NOTHING,
 ) -> Needs:
     """Required replicas of each variant on each path.
 
@@ -73,29 +83,31 @@ def needs_of_forecast(
         forecast: Checked.
         beliefs: One per variant.
         demand: Arrivals now, None while they are unknown.
-        now: Instant, seconds since the epoch.
-        lead_time_seconds: From a decision to a ready replica.
-        cycle_seconds: Time until the next decision.
+        reach: What a decision of now can change.
         factor: What feedback on attainment multiplies with.
+        queued: What waits, as a demand.
     """
-    end = now + lead_time_seconds + cycle_seconds
-    span = forecast.between(now, end)
-    reach = forecast.between(now + lead_time_seconds, end).shape[1]
+    ready = reach.now + reach.lead_time_seconds
+    end = ready + reach.cycle_seconds
+    span = forecast.between(reach.now, end)
+    rows = forecast.between(ready, end).shape[1]
     columns = [forecast.indicators.index(name) for name in (INPUT_TOKENS, OUTPUT_TOKENS)]
-    work = np.maximum(span[:, :, columns], 0.0) @ _seconds(beliefs)
+    work = (np.maximum(span[:, :, columns], 0.0) + _tokens(queued)) @ _seconds(beliefs)
     scales = factor * np.stack([scale_samples(belief, span.shape[0], stream=v) for v, belief in enumerate(beliefs)])
-    rates = span[:, -reach:, forecast.indicators.index(REQUESTS)]
+    rates = span[:, -rows:, forecast.indicators.index(REQUESTS)]
     return Needs(
-        ahead=work[:, -reach:, :].max(axis=1).T * scales,
+        ahead=work[:, -rows:, :].max(axis=1).T * scales,
         until=work.max(axis=1).T * scales,
-        now=_needs_now(beliefs, demand, factor),
+        now=_needs_now(beliefs, demand, queued, factor),
         peak_rps=np.maximum(rates.max(axis=1), 0.0),
     )
 
 
-def needs_of_demand(beliefs: Sequence[CapacityBelief], demand: Demand, *, factor: float) -> Needs:
+def needs_of_demand(
+    beliefs: Sequence[CapacityBelief], demand: Demand, *, factor: float, queued: Demand = NOTHING
+) -> Needs:
     """Required replicas as if the demand of now stayed: good enough to add replicas, never to take some away."""
-    now = _needs_now(beliefs, demand, factor)
+    now = _needs_now(beliefs, demand, queued, factor)
     alone = now[:, None]
     return Needs(alone, alone, now, np.array([demand.requests_per_second]), may_lower=False)
 
@@ -105,9 +117,14 @@ def _seconds(beliefs: Sequence[CapacityBelief]) -> FloatArray:
     return np.array([[b.seconds_per_input_token, b.seconds_per_output_token] for b in beliefs]).T
 
 
-def _needs_now(beliefs: Sequence[CapacityBelief], demand: Demand | None, factor: float) -> FloatArray:
+def _tokens(demand: Demand) -> FloatArray:
+    """Input and output tokens per second, shape (2,)."""
+    return np.array([demand.input_tokens_per_second, demand.output_tokens_per_second])
+
+
+def _needs_now(beliefs: Sequence[CapacityBelief], demand: Demand | None, queued: Demand, factor: float) -> FloatArray:
     if demand is None:
         return np.zeros(len(beliefs))
-    tokens = np.array([demand.input_tokens_per_second, demand.output_tokens_per_second])
+    tokens = _tokens(demand) + _tokens(queued)
     scales = np.array([math.exp(-belief.log_mean) for belief in beliefs])
     return np.asarray(factor * scales * (tokens @ _seconds(beliefs)), dtype=np.float64)

@@ -9,7 +9,7 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.memory import CapacityBelief
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import REQUESTS
-from foresail.policies.scaling.required import Needs, check_forecast, needs_of_demand, needs_of_forecast
+from foresail.policies.scaling.required import Needs, Reach, check_forecast, needs_of_demand, needs_of_forecast
 from tests.builders import NOW, make_demand, make_forecast
 
 # One replica sustains 6 requests of 1,000 input and 250 output tokens per second, known for certain.
@@ -21,9 +21,7 @@ def needs_of(forecast: Forecast, *beliefs: CapacityBelief, lead: float = 120.0, 
         forecast,
         beliefs or (CERTAIN,),
         make_demand(24),
-        now=NOW,
-        lead_time_seconds=lead,
-        cycle_seconds=15.0,
+        reach=Reach(NOW, lead, 15.0),
         factor=factor,
     )
 
