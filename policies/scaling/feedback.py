@@ -6,6 +6,11 @@ At rest the mean of the bracket is zero, weighted by requests: the share missed 
 whatever the capacity model gets wrong, with nothing tuned. It integrates only what it can mend (anti-windup): not
 upwards when no more replicas can be had, not downwards when something else keeps the replicas up, not at all when
 nobody acts or the attainment is unknown.
+
+It mends what is wrong all the time, not what is wrong now: an overload is answered by its own work, arrivals and queue,
+within a lead time. So the bracket counts at most as LARGEST_ERROR. Without that, 100 s of overload where 99 % was
+promised doubled the factor, which took seven hours to undo. What the limit costs was measured where misses come in
+bursts: 98.7 % instead of 99 % of a wave with noise, within 0.3 points of the promise on six hours of the shipped trace.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from foresail.policies.scaling.case import Case
 GAIN_PER_SECOND = 0.1 / 3600
 SHORT_LEAD_SECONDS = 120.0  # longer start-ups answer later, so the gain falls in proportion
 LOWEST_LOG, HIGHEST_LOG = math.log(0.5), math.log(2.5)
-LARGEST_STEP = 0.05  # a cycle in which everything is missed
+LARGEST_ERROR = 10.0  # so that the factor grows by at most one part in a hundred in 36 seconds
 LARGEST_WEIGHT = 3.0
 
 
@@ -54,7 +59,7 @@ def update_feedback(case: Case, decisions: tuple[VariantDecision, ...], *, cappe
         return log_feedback
     gain = GAIN_PER_SECOND * case.cycle_seconds * min(SHORT_LEAD_SECONDS / case.lead_time_seconds, 1.0)
     weight = traffic_weight(demand, case.observation.history or case.observation.recent)
-    step = min(max(gain * weight * error, -LARGEST_STEP), LARGEST_STEP)
+    step = gain * min(weight * error, LARGEST_ERROR)
     return min(max(log_feedback + step, LOWEST_LOG), HIGHEST_LOG)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from foresail.domain.reason import Reason
 from foresail.domain.workload import Mode, Slo
@@ -41,3 +42,18 @@ def test_a_demand_that_grows_is_met_before_it_comes() -> None:
     assert outcome.attainment is not None
     assert outcome.attainment > 0.95
     assert any(decision.reason == Reason.FORECAST_DEMAND for decision in policy.decisions)
+
+
+def test_an_overload_leaves_no_replicas_behind() -> None:
+    """Demand doubles unforeseen to what three replicas carry: their number settles, wherever it went before."""
+    rows = np.concatenate([np.full(120, 7.0), np.full(40, 14.0)])  # a row a minute
+    same = np.ones(len(rows))
+    trace = RateTrace(60.0, rows, 1000 * same, 250 * same, same)
+    policy = make_policy()
+    policy.workload = replace(policy.workload, slo=Slo(2000, 50, 95, 0.99))
+    settings = replace(SETTINGS, play_from_seconds=115 * 60.0, duration_seconds=2400.0, speed=1.0, initial_replicas=2)
+    outcome = simulate(trace, policy, settings)
+    assert max(row.queued for row in outcome.timeline) > 0
+    assert max(row.desired for row in outcome.timeline) <= 6
+    assert [row.desired for row in outcome.timeline[-40:]] == pytest.approx([4] * 40, abs=1)
+    assert max(decision.outlook.feedback_factor or 0.0 for decision in policy.decisions) < 1.2

@@ -59,6 +59,13 @@ def test_it_is_slow() -> None:
     assert moved(1.0) * 240 == pytest.approx(-0.1 * 120 / 180)
 
 
+def test_an_overload_moves_it_little_however_many_miss() -> None:
+    # All missed is 32 times what may be missed; it counts as ten, even with three times the ordinary traffic.
+    assert moved(0.0) == pytest.approx(10 * 0.1 * (15 / 3600) * (120 / 180))
+    busy = {"demand": 72.0, "recent": make_window([24.0])}
+    assert moved(0.0, observation=busy) == moved(0.0)
+
+
 def test_it_is_frozen_on_unknown_and_without_traffic() -> None:
     assert moved(Unknown("NoTraffic", "")) == 0
     assert moved(0.5, observation={"demand": Unknown("NoSeries", "")}) == 0
