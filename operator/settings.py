@@ -36,6 +36,7 @@ class Settings:
         listen_host: Address on which health, metrics and decisions are served.
         listen_port: Port of the same; 0 takes a free one.
         scrape_interval_seconds: How often Prometheus scrapes the engines; windows and ages are multiples of it.
+            None: it is measured, every ten minutes.
         history_hours: How far back seasons are looked for.
         history_step_seconds: Spacing of that history.
         season_seconds: A season that people know of; None: it is found in the data.
@@ -55,7 +56,7 @@ class Settings:
     cycle_seconds: float = 15.0
     listen_host: str = "127.0.0.1"
     listen_port: int = 8080
-    scrape_interval_seconds: float = 15.0
+    scrape_interval_seconds: float | None = None
     history_hours: float = 336.0
     history_step_seconds: float = 300.0
     season_seconds: float | None = None

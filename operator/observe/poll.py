@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from foresail.domain.reason import Reason
@@ -16,10 +17,11 @@ from foresail.operator.observe.attainment import Layout
 from foresail.operator.observe.history import Grid, GridShape
 from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import Indicator, Queries
-from foresail.operator.observe.telemetry import Answers, Telemetry, doubly_scraped
+from foresail.operator.observe.scrapes import ScrapeInterval
+from foresail.operator.observe.telemetry import Answers, Telemetry, doubly_scraped, jobs_of
 from foresail.operator.settings import Settings
 
-LAYOUT_SECONDS: Final = 600.0  # buckets change when engines are upgraded
+SURVEY_SECONDS: Final = 600.0  # buckets change when engines are upgraded, intervals when Prometheus is set otherwise
 SKEW_SECONDS: Final = 30.0
 RECENT_SECONDS: Final = 7200.0
 RECENT_STEP_SECONDS: Final = (5.0, 60.0)  # a cycle's time, within these
@@ -69,23 +71,28 @@ class Poll:
     client: PrometheusClient
     queries: Queries
     deadline_seconds: float
+    interval: ScrapeInterval = field(default_factory=ScrapeInterval)
     layout: Layout = field(default_factory=Layout)
-    _layout_at: float = float("-inf")
+    _learned_at: dict[str, float] = field(default_factory=dict)
+    _jobs: frozenset[str] = frozenset()
     _said: set[str] = field(default_factory=set)
 
     @classmethod
     def from_settings(cls, settings: Settings, client: PrometheusClient) -> Poll:
         """The questions that the settings ask for."""
-        queries = Queries(settings.scrape_interval_seconds, settings.namespace)
-        return cls(client, queries, settings.prometheus_deadline_seconds)
+        interval = ScrapeInterval(settings.scrape_interval_seconds)
+        return cls(
+            client, Queries(interval.seconds, settings.namespace), settings.prometheus_deadline_seconds, interval
+        )
 
     async def ask(self, now: float, workloads: Mapping[WorkloadKey, Workload], past: Past) -> Telemetry:
         """Ask for the present, and go on with fetching the past."""
-        if not self.layout.bounds:
-            await self._within_deadline({"bounds": self._learn(now)})
+        due = self._due(now)
+        unlearned = due - self._learned_at.keys()
+        if unlearned:  # the questions depend on it
+            await self._within_deadline({name: self._learn(name, now) for name in sorted(unlearned)})
         asked = self._live(now, workloads.values())
-        if now - self._layout_at >= LAYOUT_SECONDS:
-            asked["bounds"] = self._learn(now)
+        asked |= {name: self._learn(name, now) for name in sorted(due - unlearned)}
         recent = past.recent.bite()
         history = past.history.bite(size=1 if recent else 2) if past.keeps_history else None
         for name, grid, span in (("recent", past.recent, recent), ("history", past.history, history)):
@@ -98,7 +105,8 @@ class Poll:
         ):
             if span is not None and isinstance(answer, Matrix | Unavailable):
                 grid.take(span, answer, workloads)
-        found.pop("bounds", None)
+        for name in due:
+            found.pop(name, None)
         self._say_warnings(found.values())
         return self._understand(found)
 
@@ -130,12 +138,27 @@ class Poll:
         text = self.queries.flows(step_seconds)
         return self.client.query_range(text, start=start, end=end, step_seconds=step_seconds, name=name)
 
-    async def _learn(self, now: float) -> Vector | Unavailable:
-        answer = await self.client.query(self.queries.bounds(), now, name="bounds")
-        if isinstance(answer, Vector) and answer.labels:
-            self.layout.learn(answer)
-            self._layout_at = now
+    def _due(self, now: float) -> set[str]:
+        """What was not learned for long, or never, or not of every job."""
+        names = {"bounds"} if self.interval.configured is not None else {"bounds", "spacings"}
+        due = {name for name in names if now - self._learned_at.get(name, -math.inf) >= SURVEY_SECONDS}
+        return due if self._jobs <= self.interval.jobs else due | names - {"bounds"}
+
+    async def _learn(self, name: str, now: float) -> Vector | Unavailable:
+        text = self.queries.bounds() if name == "bounds" else self.queries.spacings()
+        answer = await self.client.query(text, now, name=name)
+        if isinstance(answer, Vector) and self._take_in(name, answer):
+            self._learned_at[name] = now
         return answer
+
+    def _take_in(self, name: str, answer: Vector) -> bool:
+        """Learn from an answer; whether there was anything to be learned."""
+        if name == "bounds":
+            self.layout.learn(answer)
+            return bool(answer.labels)
+        learned = self.interval.learn(answer)
+        self.queries = replace(self.queries, scrape_seconds=self.interval.seconds)
+        return learned
 
     async def _within_deadline(
         self, asked: Mapping[str, Coroutine[Any, Any, Vector | Matrix | Unavailable]]
@@ -163,6 +186,7 @@ class Poll:
         telemetry = Telemetry(
             Answers(**vectors), scrape_seconds=self.queries.scrape_seconds, problem=self._clock_problem(vectors)
         )
+        self._jobs = jobs_of(telemetry.answers.running)
         doubly = doubly_scraped(telemetry.answers.running)
         if doubly:
             example = min(doubly)

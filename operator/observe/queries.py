@@ -84,6 +84,7 @@ ADJACENT_SCRAPES: Final = 3  # two samples so close make a rate: one scrape may 
 MAX_PLACES: Final = 10  # at which a step of the past is looked at
 SPARSE_SECONDS: Final = 60.0  # imported samples lie as far apart, or as a step of the past
 SHARE_SECONDS: Final = 300.0  # attainment is of the last five minutes
+SPACING_SECONDS: Final = 300.0  # in which samples are looked at to see how far apart they lie
 SUFFIX: Final = "[bcdfghjklmnpqrstvwxz2456789]"  # the alphabet of names that Kubernetes makes up
 # The owner of a pod: its name without the hash and suffix of a Deployment's, or the ordinal of a StatefulSet's pod.
 OWNER_PATTERN: Final = f"(.+?)-(?:{SUFFIX}{{1,10}}-{SUFFIX}{{5}}|[0-9]+)"
@@ -165,6 +166,21 @@ class Queries:
         """Which bounds the buckets of TTFT and TPOT have, by series name."""
         names = [name for i in (Indicator.TTFT, Indicator.TPOT) for group in SERIES[i].values() for name in group]
         return f"count by (__name__, le) ({self._selector(names, '_bucket')})"
+
+    def spacings(self) -> str:
+        """How many seconds lie between two samples of a job's pods, by job: the median of the last five minutes.
+
+        A sample that came within the last second lies as far from the one before as its time differs from that which
+        was the newest a second ago. What is scraped more often than once a second looks as if once a second. New pods
+        (no sample before) and gaps (one of many) do not count.
+        """
+
+        def spacing(engine: Engine) -> str:
+            selected = self._select(Indicator.RUNNING, engine)
+            step = f"(timestamp({selected}) - timestamp({selected} offset 1s)) > 0"
+            return f"quantile_over_time(0.5, ({step})[{_duration(SPACING_SECONDS)}:1s])"
+
+        return f"quantile by (job) (0.5, {' or '.join(spacing(engine) for engine in ENGINES)})"
 
     def flows(self, step_seconds: float) -> str:
         """The five flows that demand is made of, of a step each, added by owner, told apart by `flow` and `engine`.

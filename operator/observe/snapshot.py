@@ -77,7 +77,10 @@ class Observer:
         self._past = Past.from_settings(settings)
         self._targets = Targets(kube)
         self._remembered: dict[WorkloadKey, _Remembered] = {}
-        self._grace_seconds = ADJACENT_SCRAPES * settings.scrape_interval_seconds + DISCOVERY_SECONDS
+
+    @property
+    def _grace_seconds(self) -> float:
+        return ADJACENT_SCRAPES * self._poll.queries.scrape_seconds + DISCOVERY_SECONDS
 
     async def observe(self, now: float, leader_since: float) -> FleetSnapshot:
         """The fleet now.

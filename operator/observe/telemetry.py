@@ -87,6 +87,7 @@ class Telemetry:
     def __init__(self, answers: Answers, *, scrape_seconds: float, problem: Unknown | None = None) -> None:
         self.answers = answers
         self.problem = problem
+        self._scrape_seconds = scrape_seconds
         self._fresh_seconds = ADJACENT_SCRAPES * scrape_seconds + SCRAPE_SLACK_SECONDS
         self._age = by_pod(answers.age, smallest=True)
         self._values: dict[str, ByEngine[float]] = {
@@ -183,8 +184,9 @@ class Telemetry:
         if not age <= self._fresh_seconds:
             return Unknown(
                 Reason.STALE_SERIES,
-                f"the last sample with labels {labels} is {age:.0f} s old, beyond {self._fresh_seconds:.0f} s; "
-                "check that the scrape target is up, and that scrape_interval_seconds is Prometheus'",
+                f"the last sample with labels {labels} is {age:.0f} s old, beyond {self._fresh_seconds:.0f} s with a "
+                f"scrape every {self._scrape_seconds:g} s; check that the scrape target is up, and that "
+                "scrape_interval_seconds, where it is set, is Prometheus'",
             )
         return self._explain_value(what, pod, labels)
 
@@ -251,6 +253,12 @@ def by_pod(answer: Vector | Unavailable, *, of: str | None = None, smallest: boo
 def key_of(labels: Labels) -> PodKey:
     """The pod that labels name."""
     return PodKey(labels.get("namespace", ""), labels.get("pod", ""))
+
+
+def jobs_of(answer: Vector | Unavailable) -> frozenset[str]:
+    """The jobs that scrape the engines."""
+    labels = () if isinstance(answer, Unavailable) else answer.labels
+    return frozenset(each.get("job", "") for each in labels)
 
 
 def doubly_scraped(answer: Vector | Unavailable) -> set[PodKey]:

@@ -45,9 +45,9 @@ class Exporter:
     def __exit__(self, *_: object) -> None:
         self._server.close()
 
-    def settings(self) -> str:
-        """Of a Prometheus that scrapes both pages every second."""
-        settings = yaml.safe_load(configuration(service_discovery_url=None, scrape_seconds=1.0))
+    def settings(self, scrape_seconds: float) -> str:
+        """Of a Prometheus that scrapes both pages."""
+        settings = yaml.safe_load(configuration(service_discovery_url=None, scrape_seconds=scrape_seconds))
         targets = [{"targets": [self._server.address]}]
         job = {"static_configs": targets, "track_timestamps_staleness": True}
         settings["scrape_configs"] = [

@@ -1,4 +1,4 @@
-"""What goes wrong with the series, in a real Prometheus that scrapes every second."""
+"""What goes wrong with the series, in a real Prometheus that scrapes every two seconds, which nobody tells us."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from foresail.sandbox.processes import Processes
 from foresail.sandbox.prometheus import start_prometheus
 from tests.conftest import wait_for
 from tests.failures.exporter import Exporter, Fault
-from tests.failures.play import play_on
+from tests.failures.play import await_conditions, play_on
 from tests.failures.row import Act, Is, Row, Series, Stage
 from tests.failures.scene import Scene
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.cluster
 
 FRESH = Is("MetricsAvailable", "True", "MetricsFresh")
 UNKNOWN = Series("condition", {"type": "MetricsAvailable", "status": "False"}, own=True, equals=1.0)
+SCRAPE_SECONDS = 2.0
 EMPTY = Series("query_empty_total", {"query": "running"})
 
 
@@ -64,12 +65,21 @@ def scene(
 ) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("prometheus")
     with Exporter() as exporter, Processes(folder) as processes:
-        url = start_prometheus(processes, binaries, settings=exporter.settings(), data=folder / "data")
-        with (
-            open_scene(engines=exporter, prometheus=url, scrape_interval_seconds=1.0) as scene,
-            scene.furnished("chat", Stage()),
-        ):
+        url = start_prometheus(processes, binaries, settings=exporter.settings(SCRAPE_SECONDS), data=folder / "data")
+        with open_scene(engines=exporter, prometheus=url) as scene, scene.furnished("chat", Stage()):
             yield scene
+
+
+def test_the_scrape_interval_is_measured(scene: Scene) -> None:
+    told = "Prometheus scrapes the engines every 2 s, not every 15 s"
+    wait_for(lambda: told in scene.operator.log, seconds=15, what="a measured interval")
+    await_conditions(scene, (FRESH,), seconds=15)
+    set_fault(Fault.STALE)(scene)
+    try:  # three scrapes and the slack are 11 s; at the usual interval it would be 50 s
+        await_conditions(scene, (Is("MetricsAvailable", "False", "StaleSeries"),), seconds=18)
+    finally:
+        set_fault(Fault.NONE)(scene)
+    await_conditions(scene, (FRESH,), seconds=15)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])

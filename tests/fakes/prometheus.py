@@ -70,6 +70,7 @@ class FakePrometheus:
     fault: Fault = Fault.NONE
     past: Callable[[float], float | None] = lambda _: 1.0
     clock: Callable[[], float] = time.time
+    scrape_seconds: float = 15.0
     asked: list[dict[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
@@ -122,6 +123,9 @@ class FakePrometheus:
         if "__name__, le" in query:
             for name, bounds in (("time_to_first_token", TTFT_BOUNDS), ("time_per_output_token", TPOT_BOUNDS)):
                 yield from (({"__name__": f"vllm:{name}_seconds_bucket", "le": bound}, 1.0) for bound in bounds)
+            return
+        if "quantile_over_time" in query:
+            yield from (({"job": job}, self.scrape_seconds) for job in {load.job for load in self.pods.values()})
             return
         if "step" in form:
             yield from self._past_flows()

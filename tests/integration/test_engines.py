@@ -112,7 +112,7 @@ def model(namespace: str, api_version: str, kind: str) -> dict[str, Any]:
 def operator(cluster: Cluster, namespace: str, stage: Scene, folder: Path) -> Iterator[OperatorProcess]:
     """The operator on one namespace, looking every second."""
     settings = folder / "settings.yaml"
-    settings.write_text("scrape_interval_seconds: 1\nhistory_hours: 1\n")
+    settings.write_text("history_hours: 1\n")
     flags = ["--kubeconfig", str(cluster.kubeconfig), "--prometheus", stage.prometheus_url, "--namespace", namespace]
     flags += ["--lease-namespace", namespace, "--cycle-seconds", "2", "--config", str(settings)]
     with OperatorProcess(folder / "operator.log", *flags) as process:

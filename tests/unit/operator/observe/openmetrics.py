@@ -29,14 +29,16 @@ def at(value: float) -> Value:
 
 @dataclass
 class Recording:
-    """Series by name and labels, sampled every 15 s from `origin` on."""
+    """Series by name and labels, sampled every 15 s from `origin` on, unless they say otherwise."""
 
     origin: float
     seconds: float
-    series: dict[str, list[tuple[dict[str, str], Value, Alive]]] = field(default_factory=dict)
+    series: dict[str, list[tuple[dict[str, str], Value, Alive, int]]] = field(default_factory=dict)
 
-    def add(self, name: str, labels: dict[str, str], value: Value, alive: Alive = always) -> None:
-        self.series.setdefault(name, []).append((labels, value, alive))
+    def add(
+        self, name: str, labels: dict[str, str], value: Value, alive: Alive = always, every: int = SCRAPE_SECONDS
+    ) -> None:
+        self.series.setdefault(name, []).append((labels, value, alive, every))
 
     def add_histogram(
         self, name: str, labels: dict[str, str], buckets: dict[str, float], mean: float, alive: Alive = always
@@ -50,17 +52,17 @@ class Recording:
 
     def write(self, file: TextIO) -> None:
         for name, members in self.series.items():
-            for labels, value, alive in members:
+            for labels, value, alive, every in members:
                 text = ",".join(f'{key}="{label}"' for key, label in labels.items())
                 file.writelines(
                     f"{name}{{{text}}} {value(seconds)!r} {self.origin + seconds:.3f}\n"
-                    for seconds in self._instants()
+                    for seconds in self._instants(every)
                     if alive(seconds)
                 )
         file.write("# EOF\n")
 
-    def _instants(self) -> Iterable[float]:
-        return (float(seconds) for seconds in range(0, int(self.seconds) + 1, SCRAPE_SECONDS))
+    def _instants(self, every: int) -> Iterable[float]:
+        return (float(seconds) for seconds in range(0, int(self.seconds) + 1, every))
 
 
 @dataclass
@@ -77,6 +79,7 @@ class VllmPod:
     alive: Alive = always
     start: float = 0.0
     resets_at: float | None = None
+    every: int = SCRAPE_SECONDS
 
     @property
     def labels(self) -> dict[str, str]:
@@ -84,13 +87,14 @@ class VllmPod:
 
     def record(self, recording: Recording) -> None:
         named = self.labels | {"model_name": "llama"}
-        recording.add("vllm:num_requests_running", named, self.running, self.alive)
-        recording.add("vllm:num_requests_waiting", named, self.waiting, self.alive)
+        values = {"num_requests_running": self.running, "num_requests_waiting": self.waiting}
         for reason, share in (("stop", 0.75), ("length", 0.25)):
-            labels = named | {"finished_reason": reason}
-            recording.add("vllm:request_success_total", labels, self._counter(self.rps * share), self.alive)
-        recording.add("vllm:prompt_tokens_total", named, self._counter(self.rps * self.input_tokens), self.alive)
-        recording.add("vllm:generation_tokens_total", named, self._counter(self.rps * self.output_tokens), self.alive)
+            labels, count = named | {"finished_reason": reason}, self._counter(self.rps * share)
+            recording.add("vllm:request_success_total", labels, count, self.alive, self.every)
+        values["prompt_tokens_total"] = self._counter(self.rps * self.input_tokens)
+        values["generation_tokens_total"] = self._counter(self.rps * self.output_tokens)
+        for name, value in values.items():
+            recording.add(f"vllm:{name}", named, value, self.alive, self.every)
 
     def _counter(self, per_second: float) -> Value:
         def count(seconds: float) -> float:

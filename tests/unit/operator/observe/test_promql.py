@@ -45,6 +45,10 @@ def record_fleet() -> Recording:
         VllmPod("rolled-7d9c6b5f4-bbbbb", alive=lambda s: s <= 990.0),
         VllmPod("rolled-5f6b7c8d9-ccccc", alive=lambda s: s >= 960.0, start=960.0),
         VllmPod("both-0"),
+        VllmPod("slow-0", job="slow", every=60),
+        VllmPod("quick-0", job="quick", every=2, rps=2.0, resets_at=700.0),
+        VllmPod("young-0", job="young", alive=lambda s: s >= 600.0),
+        VllmPod("gap-0", job="gap", alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
         VllmPod("imported-0", alive=lambda s: s % 60.0 == 0.0),  # one sample a minute
     ):
         pod.record(recording)
@@ -98,23 +102,25 @@ async def ask(client: PrometheusClient, text: str, seconds: float) -> Vector:
     return answer
 
 
-async def observe(client: PrometheusClient, seconds: float, layout: Layout | None = None) -> Telemetry:
+async def observe(
+    client: PrometheusClient, seconds: float, layout: Layout | None = None, queries: Queries = QUERIES
+) -> Telemetry:
     layout = layout or Layout()
     return Telemetry(
         Answers(
-            age=await ask(client, QUERIES.age_seconds(), seconds),
-            running=await ask(client, QUERIES.running(), seconds),
-            waiting=await ask(client, QUERIES.waiting(), seconds),
-            cache=await ask(client, QUERIES.cache(), seconds),
-            growth=await ask(client, QUERIES.growth(), seconds),
-            finished=await ask(client, QUERIES.rate(Indicator.FINISHED), seconds),
-            prompt_tokens=await ask(client, QUERIES.rate(Indicator.PROMPT_TOKENS), seconds),
-            generation_tokens=await ask(client, QUERIES.rate(Indicator.GENERATION_TOKENS), seconds),
-            tpot_mean=await ask(client, QUERIES.tpot_mean(), seconds),
-            ttft=await ask(client, QUERIES.buckets(Indicator.TTFT, layout.around([0.75])), seconds),
-            tpot=await ask(client, QUERIES.buckets(Indicator.TPOT, layout.around([0.04])), seconds),
+            age=await ask(client, queries.age_seconds(), seconds),
+            running=await ask(client, queries.running(), seconds),
+            waiting=await ask(client, queries.waiting(), seconds),
+            cache=await ask(client, queries.cache(), seconds),
+            growth=await ask(client, queries.growth(), seconds),
+            finished=await ask(client, queries.rate(Indicator.FINISHED), seconds),
+            prompt_tokens=await ask(client, queries.rate(Indicator.PROMPT_TOKENS), seconds),
+            generation_tokens=await ask(client, queries.rate(Indicator.GENERATION_TOKENS), seconds),
+            tpot_mean=await ask(client, queries.tpot_mean(), seconds),
+            ttft=await ask(client, queries.buckets(Indicator.TTFT, layout.around([0.75])), seconds),
+            tpot=await ask(client, queries.buckets(Indicator.TPOT, layout.around([0.04])), seconds),
         ),
-        scrape_seconds=15.0,
+        scrape_seconds=queries.scrape_seconds,
     )
 
 
@@ -245,6 +251,42 @@ async def test_history_tells_the_engines_apart(client: PrometheusClient) -> None
     assert found.keys() == {"vLLM", "SGLang"}
     np.testing.assert_allclose(found["vLLM"], 4.0)
     np.testing.assert_allclose(found["SGLang"], 3.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (599.0, {"engines": 15.0, "other": 15.0, "slow": 60.0, "quick": 2.0, "gap": 15.0}),
+        (607.0, {"engines": 15.0, "other": 15.0, "slow": 60.0, "quick": 2.0, "gap": 15.0}),  # young has one sample
+        (622.0, {"engines": 15.0, "other": 15.0, "slow": 60.0, "quick": 2.0, "gap": 15.0, "young": 15.0}),
+        (811.0, {"engines": 15.0, "other": 15.0, "slow": 60.0, "quick": 2.0, "gap": 15.0, "young": 15.0}),
+        (1100.4, {"engines": 15.0, "other": 15.0, "slow": 60.0, "quick": 2.0, "gap": 15.0, "young": 15.0}),
+    ],
+)
+async def test_how_far_samples_lie_apart_is_measured_whether_pods_are_new_or_scrapes_were_missed(
+    client: PrometheusClient, seconds: float, expected: dict[str, float]
+) -> None:
+    answer = await ask(client, QUERIES.spacings(), seconds)
+    assert dict(zip((labels["job"] for labels in answer.labels), answer.values.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("seconds", [605.0, 650.0, 659.0, 700.0])
+async def test_of_pods_that_are_scraped_once_a_minute_there_are_rates(client: PrometheusClient, seconds: float) -> None:
+    assert flow_of(await observe(client, seconds), "slow-0") is None
+    slow = await observe(client, seconds, queries=Queries(scrape_seconds=60.0))
+    for pod in ("slow-0", "steady-7d9c6b5f4-bbbbb"):  # and windows that long suit every job
+        assert flow_of(slow, pod) == pytest.approx((4.0, 4000.0, 1000.0, 0.0, 0.0))
+    assert PodKey("prod", "gone-0") in by_pod(slow.answers.running)[Engine.VLLM]
+    assert slow.is_fresh(PodKey("prod", "gone-0"))  # its last sample is no older than three scrapes
+
+
+async def test_of_pods_that_are_scraped_often_a_change_is_seen_soon(client: PrometheusClient) -> None:
+    quick = Queries(scrape_seconds=2.0)
+    flow = flow_of(await observe(client, 708.5, queries=quick), "quick-0")
+    assert flow is not None
+    assert flow.finished == pytest.approx(2.0)  # its counter began again eight seconds ago
+    gone = await observe(client, 612.0, queries=quick)
+    assert gone.explain(Indicator.RUNNING, PodKey("prod", "gone-0")).reason == "StaleSeries"
 
 
 async def test_only_the_buckets_around_the_limits_are_asked_for(client: PrometheusClient) -> None:

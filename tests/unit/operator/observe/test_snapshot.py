@@ -139,10 +139,55 @@ async def test_the_number_of_queries_does_not_depend_on_the_number_of_objects(ho
         house.store.apply(None, make_deployment_body(f"model-{index}"))
         house.prometheus.pods["prod", f"model-{index}-0"] = PodLoad()
     await house.observe()
-    assert len(house.reports) == 14  # 11 live ones, the bounds once, a bite of each past
+    assert len(house.reports) == MAX_QUERIES  # 11 live ones, bounds and spacings once, a bite of each past
     house.pass_cycle()
     await house.observe()
     assert len(house.reports) <= MAX_QUERIES
+
+
+async def test_the_scrape_interval_is_measured_and_everything_follows_it(house: House) -> None:
+    house.prometheus.scrape_seconds = 61.0
+    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=150.0) for pod in PODS}
+    seen = await house.look()
+    assert isinstance(seen.demand, Demand)  # 150 s is less than three scrapes
+    assert any("[240000ms:60000ms]" in form["query"] for form in house.prometheus.asked)
+    assert not any("[60000ms:15000ms]" in form["query"] for form in house.prometheus.asked)
+    assert len(house.reports) <= MAX_QUERIES
+    # Within three scrapes and the discovery a new pod may be without samples.
+    house.store.apply(None, make_pod_body("chat-h100-7d9c6b5f4-ddddd", created=NOW - 250.0, ready_after=100.0))
+    assert isinstance((await house.look()).demand, Demand)
+
+
+async def test_the_scrape_interval_is_measured_again_in_time_and_when_a_job_is_new(house: House) -> None:
+    def asked() -> bool:
+        return "spacings" in {report.name for report in house.reports}
+
+    await house.look()
+    assert asked()
+    house.pass_cycle()
+    await house.look()
+    assert not asked()
+    house.prometheus.pods["prod", PODS[0]] = PodLoad(job="new")
+    for expected in (False, True, False):  # a new job is seen, then measured, then known
+        house.pass_cycle()
+        await house.look()
+        assert asked() is expected
+    house.clock.advance(600.0)
+    await house.look()
+    assert asked()
+    assert len(house.reports) <= MAX_QUERIES
+
+
+async def test_a_scrape_interval_that_is_set_is_not_measured(house: House, settings: Settings) -> None:
+    house.prometheus.scrape_seconds = 60.0
+    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=150.0) for pod in PODS}
+    async with PrometheusClient.from_settings(settings, house.reports.append) as client:
+        observer = Observer(replace(settings, scrape_interval_seconds=15.0), client, house.store, FakeApi())
+        seen = (await observer.observe(NOW, NOW)).workloads[KEY]
+    assert isinstance(seen.demand, Unknown)
+    assert seen.demand.reason == "StaleSeries"
+    assert "150 s old, beyond 50 s with a scrape every 15 s" in seen.demand.message
+    assert "spacings" not in {report.name for report in house.reports}
 
 
 @pytest.mark.parametrize(
