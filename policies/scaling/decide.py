@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from foresail.domain.decision import Decision, Step, VariantDecision
@@ -56,6 +57,7 @@ def decide(case: Case, prices: Prices) -> Decided:
         gist=gist(message),
     )
     memory = renew(memory, said, case.now)
+    outlook = describe_outlook(case, proposal, desired)
     decision = Decision(
         id=memory.decision_id,
         key=case.workload.key,
@@ -67,7 +69,7 @@ def decide(case: Case, prices: Prices) -> Decided:
         steps=steps,
         variants=variants,
         conditions=judge_conditions(case, proposal, steps),
-        outlook=describe_outlook(case, proposal, desired),
+        outlook=outlook if case.seats else replace(outlook, usd_per_hour=None),  # unknown, not free
     )
     return Decided(decision, memory)
 

@@ -62,6 +62,7 @@ def test_demand_that_is_no_number_is_unknown() -> None:
 def test_a_missing_target_leaves_nothing_to_write() -> None:
     decision = decide_one(make_observation(replicas=None))
     assert (decision.found, decision.steps, decision.reason) == (False, (), Reason.TARGET_NOT_FOUND)
+    assert decision.outlook.usd_per_hour is None
     assert decision.message.startswith("prod/chat is left as it is: no target was found: Deployment/chat-h100 does not")
     assert not decision.variants[0].acts
     assert condition(decision, "TargetResolved") == ("False", "TargetNotFound")
