@@ -3,15 +3,16 @@
 The belief is normal in log κ, where a replica sustains κ times what its prior says. Each cycle y = log(work served per
 ready replica) is one observation of log κ, read by how full the replicas are (`pressure.py`):
 
-    pressure ≥ 1                     the replica is full: y - ½ log(pressure) reveals κ
-    less, and there is a profile     y bounds κ from below
-    0.5 ≤ pressure < 1, no profile   y - ½ log(pressure) estimates κ, the less surely the emptier
-    0.2 ≤ pressure < 0.5, likewise   y - ½ log(pressure) bounds κ from below
-    else, or unknown                 y bounds κ from below
+    pressure ≥ 1                   the replica is full: y - ½ log(pressure) reveals κ
+    less, and there is a profile   y bounds κ from below
+    less, without a profile        y - ½ log(pressure) estimates κ, the less surely the emptier
+    unknown, or next to nothing    y bounds κ from below
 
 The half: a replica's load is somewhere between its pressure and 1, as TPOT and the cache's use rise ever faster with
-load; their geometric mean is taken. To divide by the pressure itself made a profile that was right grow by a quarter
-within an hour of moderate load, and requests late.
+load. Their geometric mean is taken, and the two are two deviations away from it, so that not knowing better never asks
+for more replicas than serve the demand of now. An estimate that is too careful corrects itself: fewer replicas are
+fuller. To divide by the pressure itself made a profile that was right grow by a quarter within an hour of moderate
+load, and requests late.
 
 A bound that the belief already meets is no news; one that it does not is taken as an observation. Observations of
 successive cycles resemble each other, so each counts little and certainty has a limit: an engine that is replaced is
@@ -39,17 +40,16 @@ OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each o
 SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
 MOST_LOG_SCALE = 20.0  # e^±20 of any prior: no engine, but the dust of arithmetic, which would overflow later
-REVEALING_PRESSURE = 0.5
-TELLING_PRESSURE = 0.2
+FIRST_DEVIATION = 0.1  # of the first cycle, when there is nothing else to go by
+LEAST_PRESSURE = 0.02  # less is not the trace of a request
 
 
 class Evidence(NamedTuple):
-    """An observation of log κ; `bound`: κ is at least this. `tells`: pressure was known and told something."""
+    """An observation of log κ, and how unsure the reading is; `bound`: κ is at least this, which may be no news."""
 
     log_scale: float
-    variance: float
+    deviation: float
     bound: bool
-    tells: bool
 
 
 def start_belief(work: Work) -> CapacityBelief:
@@ -79,13 +79,15 @@ def learn(belief: CapacityBelief, observation: VariantObservation) -> CapacityBe
     evidence = evidence_of(work_of(belief), observation)
     if evidence is None:
         return belief
-    count = belief.observations + int(evidence.tells)
     if evidence.bound and belief.log_mean >= evidence.log_scale and is_usable(belief):
         return belief
+    count = belief.observations + int(not evidence.bound)
     if belief.observations == 0 and belief.source == LEARNED:
-        return replace(belief, log_mean=evidence.log_scale, log_variance=evidence.variance, observations=count)
-    precision = 1.0 / belief.log_variance + 1.0 / evidence.variance
-    mean = (belief.log_mean / belief.log_variance + evidence.log_scale / evidence.variance) / precision
+        first = FIRST_DEVIATION**2 + evidence.deviation**2
+        return replace(belief, log_mean=evidence.log_scale, log_variance=first, observations=count)
+    variance = OBSERVATION_DEVIATION**2 + evidence.deviation**2
+    precision = 1.0 / belief.log_variance + 1.0 / variance
+    mean = (belief.log_mean / belief.log_variance + evidence.log_scale / variance) / precision
     variance = max(1.0 / precision, SMALLEST_DEVIATION**2)
     return replace(belief, log_mean=mean, log_variance=variance, observations=count)
 
@@ -103,13 +105,12 @@ def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
     if abs(log_served) > MOST_LOG_SCALE:
         return None
     pressure = observation.pressure
-    if pressure is None or not math.isfinite(pressure) or pressure < TELLING_PRESSURE:
-        return Evidence(log_served, OBSERVATION_DEVIATION**2, bound=True, tells=False)
+    if pressure is None or not math.isfinite(pressure) or pressure < LEAST_PRESSURE:
+        return Evidence(log_served, 0.0, bound=True)
     if pressure < FULL and work.source != LEARNED:
-        return Evidence(log_served, OBSERVATION_DEVIATION**2, bound=True, tells=True)
+        return Evidence(log_served, 0.0, bound=True)
     correction = 0.5 * math.log(pressure)
-    variance = OBSERVATION_DEVIATION**2 + correction**2
-    return Evidence(log_served - correction, variance, bound=pressure < REVEALING_PRESSURE, tells=True)
+    return Evidence(log_served - correction, abs(correction) / 2, bound=False)
 
 
 def scale_samples(belief: CapacityBelief, samples: int, *, stream: int = 0) -> FloatArray:

@@ -88,9 +88,28 @@ def test_replicas_that_serve_more_than_believed_while_idle_raise_the_belief() ->
 
 
 def test_what_idle_replicas_serve_is_no_capacity_to_rest_on() -> None:
-    belief = learn_for(start_belief(NOTHING), seen(2, 0.1), 50)
+    belief = learn_for(start_belief(NOTHING), seen(2, 0.01), 50)
     assert not is_usable(belief)
     assert is_usable(learn(belief, seen(2, 0.25)))
+
+
+def test_not_knowing_better_asks_for_no_more_replicas_than_serve_now() -> None:
+    for pressure in (0.05, 0.3, 0.8, 1.0):
+        belief = learn(start_belief(NOTHING), seen(2, pressure, ready=3))
+        required = 6 / sustained(belief) * np.exp(math.sqrt(belief.log_variance) * 1.645)
+        assert required <= 3 * 1.2
+
+
+def test_an_estimate_that_is_too_careful_corrects_itself() -> None:
+    """Ten replicas for what 1.6 carry: as fewer are asked for, they are fuller and tell more."""
+    idle, limit, rps, sustains = 0.010, 0.050, 10.0, 6.25
+    belief, replicas = start_belief(NOTHING), 10
+    for _ in range(400):
+        load = rps / sustains / replicas
+        pressure = idle / (1 - load * (1 - idle / limit)) / limit  # as TPOT does
+        belief = learn(belief, seen(rps / replicas, pressure, ready=replicas))
+        replicas = math.ceil(rps / sustained(belief) / 0.8)
+    assert replicas in (2, 3)
 
 
 def test_certainty_has_a_limit() -> None:
@@ -99,8 +118,9 @@ def test_certainty_has_a_limit() -> None:
 
 
 def test_a_fuller_replica_tells_more_surely() -> None:
-    variances = [evidence.variance for p in (0.5, 0.7, 0.9, 1.0) if (evidence := evidence_of(NOTHING, seen(6, p)))]
-    assert variances == sorted(variances, reverse=True)
+    unsure = [evidence.deviation for p in (0.5, 0.7, 0.9, 1.0) if (evidence := evidence_of(NOTHING, seen(6, p)))]
+    assert unsure == sorted(unsure, reverse=True)
+    assert unsure[-1] == 0
 
 
 @pytest.mark.parametrize(
