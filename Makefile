@@ -17,10 +17,11 @@ CLUSTER ?= sandbox
 PROMETHEUS ?=
 SPEED ?= 20
 MINUTES ?=
+WORKERS ?= $(if $(ARGS),0,2)
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
-	@echo '  variables: SPEED=20 MINUTES=10 CLUSTER=sandbox|current PROMETHEUS=URL'
+	@echo '  variables: SPEED=20 MINUTES=10 CLUSTER=sandbox|current PROMETHEUS=URL WORKERS=2'
 
 up: setup ## start a cluster and run the main job on it (CLUSTER=current PROMETHEUS=URL: on yours)
 ifeq ($(CLUSTER),sandbox)
@@ -33,8 +34,8 @@ endif
 down: ## end whatever an earlier `make up` left running
 	@if [ -x .venv/bin/python ]; then $(RUN) down; else echo 'nothing was ever started from here'; fi
 
-test: setup ## everything, what CI runs
-	@tools=$$($(PYTHON) tools/build.py | tail -n 1) && FORESAIL_TOOLS=$$tools .venv/bin/python -m pytest $(ARGS)
+test: setup ## everything, what CI runs, in two worker processes (ARGS='tests/unit -k x': some of it, in one)
+	@tools=$$($(PYTHON) tools/build.py | tail -n 1) && FORESAIL_TOOLS=$$tools .venv/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup ## format, lint and types, in seconds
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

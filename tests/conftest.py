@@ -22,6 +22,8 @@ from foresail.sandbox.kubectl import Kubectl
 from foresail.sandbox.nodes import node_manifests, start_kwok
 from foresail.sandbox.processes import Processes
 
+pytest_plugins = ["tests.split"]
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,15 +46,20 @@ def missing(what: str) -> None:
 
 
 def wait_for(probe: Callable[[], T], *, seconds: float = 30.0, what: str = "the condition") -> T:
-    """Poll `probe` until it answers something true, and return that."""
+    """Poll `probe` until it answers something true, and return that.
+
+    A probe that starts a process takes no more than half of the time from what it waits for.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        asked = time.monotonic()
         answer = probe()
+        now = time.monotonic()
         if answer:
             return answer
-        if time.monotonic() > deadline:
+        if now > deadline:
             pytest.fail(f"{what} did not come true within {seconds:.0f} s")
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, now - asked), 0.5))
 
 
 @pytest.fixture(scope="session")
