@@ -132,6 +132,11 @@ def test_counts_that_are_no_numbers_are_left_out() -> None:
         (PodLoad(waiting=5.0, waiting_growth=-1.0), 1.0),
         (PodLoad(missing=frozenset({"cache"})), None),
         (PodLoad(missing=frozenset({"cache"}), waiting=40.0), 1.0),
+        (PodLoad(missing=frozenset({"cache"}), tpot_seconds=0.06), 1.5),
+        (PodLoad(missing=frozenset({"tpot_mean"})), None),
+        (PodLoad(missing=frozenset({"tpot_mean"}), cache=1.0), 1.0),
+        (PodLoad(missing=frozenset({"tpot_mean", "cache"}), waiting=40.0), 1.0),
+        (PodLoad(missing=frozenset({"tpot_mean", "cache", "growth"})), None),
         (PodLoad(missing=frozenset({"growth"}), waiting=40.0), 0.5),
         (PodLoad(age_seconds=90.0), None),
     ],
@@ -139,6 +144,13 @@ def test_counts_that_are_no_numbers_are_left_out() -> None:
 def test_pressure_is_the_tightest_of_cache_pace_and_queue(load: PodLoad, expected: float | None) -> None:
     served = make_demand(load.rps)
     assert observe_pressure(SLO, [A], tell_of({"a": load}), served, window_seconds=60.0) == expected
+
+
+def test_a_sign_that_one_of_several_pods_does_not_tell_is_unknown() -> None:
+    served, lacking = make_demand(8.0), PodLoad(missing=frozenset({"cache"}))
+    assert observe_pressure(SLO, [A, B], tell_of({"a": PodLoad(), "b": lacking}), served, window_seconds=60.0) is None
+    unborn = PodLoad(missing=frozenset({"tpot_mean"}))  # an engine may make the histogram with its first request
+    assert observe_pressure(SLO, [A, B], tell_of({"a": PodLoad(), "b": unborn}), served, window_seconds=60.0) == 0.5
 
 
 def test_without_ready_pods_there_is_no_pressure() -> None:
