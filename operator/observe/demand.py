@@ -14,7 +14,8 @@ A ready pod without a fresh rate makes demand unknown: it may be the overloaded 
 that has just become ready is forgiven: until it can have two samples it is taken to receive what its siblings receive.
 
 Rates are means of a window. A pod that served during a part of it counts for that part: what it took over since it came
-is still in the means of its siblings, and counting both made demand rise with every replica that was added.
+is still in the means of its siblings, and counting both made demand rise with every replica that was added. After an
+outage of Prometheus the means are of what has come since, and so are the parts.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ def _add_up(variants: Sequence[VariantPods], telemetry: Telemetry, times: Times)
         return telemetry.problem or no_ready_replicas()
     others = [pod for pods in variants for pod in (*pods.starting, *pods.draining, *pods.gone)]
     counted = telemetry.counters_of(keys_of((*ready, *others)))
-    parts = _parts_of_window((*ready, *others), times)
+    covered = min(times.window_seconds, telemetry.covered_seconds(ready[0].namespace))
+    parts = _parts_of_window((*ready, *others), times._replace(window_seconds=covered))
     flows = {key: telemetry.flow(key, counted=counted) for key in parts}
     missing = [(pod, key) for pod, key in zip(ready, keys_of(ready), strict=True) if flows[key] is None]
     some = len(missing) < len(ready)

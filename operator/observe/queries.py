@@ -138,8 +138,12 @@ class Queries:
         return _of_each(lambda engine: f"sum by ({_TARGET}) ({self._rate(indicator, engine)})")
 
     def growth(self) -> str:
-        """Change per second of requests waiting and running, by pod and `of`."""
-        return _of_each(lambda engine: f"sum by ({_TARGET}, of) ({self._growth(engine)})")
+        """Change per second of requests waiting and running, by pod and `of`; and of "places" how many there were.
+
+        So many of the places over which rates are averaged had samples, at most, in each namespace: after an outage the
+        means are of less than the window.
+        """
+        return _of_each(lambda engine: f"sum by ({_TARGET}, of) ({self._growth(engine)}) or {self._places(engine)}")
 
     def tpot_mean(self) -> str:
         """Mean TPOT in seconds, by pod; NaN where nothing was generated."""
@@ -223,6 +227,12 @@ class Queries:
         adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self.window_seconds)
         rate = f"irate({self._select(indicator, engine)}[{adjacent}])"
         return f"avg_over_time({rate}[{window}:{_duration(self.scrape_seconds)}])"
+
+    def _places(self, engine: Engine) -> str:
+        adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self.window_seconds)
+        rate = f"irate({self._select(Indicator.RUNNING, engine)}[{adjacent}])"
+        counted = f"max by (namespace) (count_over_time({rate}[{window}:{_duration(self.scrape_seconds)}]))"
+        return f'label_replace({counted}, "of", "places", "", "")'
 
     def _growth(self, engine: Engine) -> str:
         window = _duration(self.window_seconds)

@@ -102,6 +102,7 @@ class Telemetry:
             "running_growth": by_pod(answers.growth, of="running"),
         }
         self._models = _models(answers.running)
+        self._places = _places(answers.growth)
         self._found = {  # the last one that is written counts
             pod: engine
             for fresh in (False, True)
@@ -135,6 +136,10 @@ class Telemetry:
     def model(self, pod: PodKey) -> str | None:
         """The name of the model that a pod's series carry."""
         return self.pick(self._models, pod)
+
+    def covered_seconds(self, namespace: str) -> float:
+        """What of the window had samples, of some pod at least: rates are means of that. Infinite when unknown."""
+        return self._places.get(namespace, math.inf) * self._scrape_seconds
 
     def is_fresh(self, pod: PodKey) -> bool:
         """Whether a pod was scraped lately."""
@@ -274,6 +279,16 @@ def _larger(one: float, other: float) -> float:
     if not math.isfinite(one) or not math.isfinite(other):
         return other if math.isfinite(other) else one
     return max(one, other)
+
+
+def _places(answer: Vector | Unavailable) -> Mapping[str, float]:
+    places: dict[str, float] = {}
+    if isinstance(answer, Vector):
+        for labels, count in zip(answer.labels, answer.values.tolist(), strict=True):
+            if labels.get("of") == "places" and count > 0:
+                namespace = labels.get("namespace", "")
+                places[namespace] = max(places.get(namespace, 0.0), count)
+    return places
 
 
 def _models(answer: Vector | Unavailable) -> ByEngine[str]:

@@ -80,10 +80,11 @@ class VllmPod:
     start: float = 0.0
     resets_at: float | None = None
     every: int = SCRAPE_SECONDS
+    namespace: str = "prod"
 
     @property
     def labels(self) -> dict[str, str]:
-        return {"namespace": "prod", "pod": self.pod, "job": self.job, "instance": f"{self.pod}:8000"}
+        return {"namespace": self.namespace, "pod": self.pod, "job": self.job, "instance": f"{self.pod}:8000"}
 
     def record(self, recording: Recording) -> None:
         named = self.labels | {"model_name": "llama"}

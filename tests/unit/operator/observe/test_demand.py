@@ -145,6 +145,14 @@ def test_adding_replicas_does_not_raise_demand(age: float, *, measured: bool) ->
     assert demand.requests_per_second == pytest.approx(10.0)
 
 
+def test_after_an_outage_a_pod_that_became_ready_during_it_counts_like_its_siblings() -> None:
+    # 10 rps on two pods since before the outage ended, which one place of the window has seen.
+    series = make_series({"a": PodLoad(rps=5.0), "new": PodLoad(rps=5.0)})
+    series["growth"].append(({"namespace": "prod", "engine": "vLLM", "of": "places"}, 1.0))
+    pods = together(ready("a"), ready("new", **JUST_NOW))
+    assert observe(tell({**series}), pods) == Demand(10.0, 10_000.0, 2500.0)
+
+
 def test_taking_replicas_away_does_not_raise_demand() -> None:
     # 10 rps on two pods until half a window ago, then on one.
     gone = ready("gone")

@@ -10,14 +10,18 @@ import pytest
 
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray
-from foresail.domain.workload import Engine
+from foresail.domain.workload import Engine, Role
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
 from foresail.operator.observe.attainment import Layout, count_within, read_buckets
+from foresail.operator.observe.demand import RolePods, Times, observe_flows
 from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import Indicator, Queries
+from foresail.operator.observe.records import read_pod
+from foresail.operator.observe.replicas import sort_pods
 from foresail.operator.observe.telemetry import Answers, Flow, PodKey, Telemetry, by_pod
 from foresail.sandbox.processes import Processes
 from foresail.sandbox.prometheus import backfill, configuration, start_prometheus
+from tests.unit.operator.observe.bodies import make_pod_body
 from tests.unit.operator.observe.openmetrics import Recording, VllmPod, at, by_rate
 
 pytestmark = pytest.mark.cluster
@@ -48,6 +52,8 @@ def record_fleet() -> Recording:
         VllmPod("slow-0", job="slow", every=60),
         VllmPod("quick-0", job="quick", every=2, rps=2.0, resets_at=700.0),
         VllmPod("young-0", job="young", alive=lambda s: s >= 600.0),
+        VllmPod("old-0", namespace="dark", alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
+        VllmPod("new-0", namespace="dark", alive=lambda s: s >= OUTAGE[1], start=700.0),
         VllmPod("gap-0", job="gap", alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
         VllmPod("imported-0", alive=lambda s: s % 60.0 == 0.0),  # one sample a minute
     ):
@@ -151,6 +157,22 @@ async def test_an_outage_of_three_minutes_does_not_make_rates_too_low(client: Pr
     assert flow.finished == pytest.approx(55.0)
     window = await ask(client, 'sum by (pod) (rate(vllm:request_success_total{pod="outage-0"}[1m]))', 811.0)
     assert window.values[0] < 40.0  # what the plain rate would have said
+
+
+@pytest.mark.parametrize("seconds", [796.0, 803.0, 811.0, 833.0, 850.0])
+async def test_a_pod_that_became_ready_during_an_outage_counts_in_full_after_it(
+    client: PrometheusClient, seconds: float
+) -> None:
+    telemetry, now = await observe(client, seconds), ORIGIN + seconds
+    bodies = [
+        make_pod_body("old-0", namespace="dark", created=ORIGIN - 3600.0),
+        make_pod_body("new-0", namespace="dark", created=ORIGIN + 700.0, ready_after=60.0),
+    ]
+    pods = RolePods(Role.UNIFIED, sort_pods(read_pod(body) for body in bodies))
+    flows = observe_flows([pods], telemetry, Times(now, 60.0, QUERIES.window_seconds))
+    assert not isinstance(flows, Unknown)
+    assert flows[0].finished == pytest.approx(8.0)  # 4 rps each
+    assert telemetry.covered_seconds("prod") == 60.0  # as ever
 
 
 @pytest.mark.parametrize("seconds", [660.0, 720.0, 785.0])
