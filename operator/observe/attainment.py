@@ -19,8 +19,9 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Known, Signal, Unknown
 from foresail.domain.workload import Engine, Slo
 from foresail.operator.observe.answers import Unavailable, Vector
+from foresail.operator.observe.labels import ByEngine, PodKey, engine_of, key_of
 from foresail.operator.observe.queries import ENGINES, SHARE_SECONDS, Indicator, names_of
-from foresail.operator.observe.telemetry import ByEngine, PodKey, Telemetry, engine_of, key_of
+from foresail.operator.observe.telemetry import Telemetry
 from foresail.policies.scaling.pressure import FULL, pressure_of
 
 INFINITE: Final = "+Inf"

@@ -31,10 +31,11 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Known, Signal, Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Role
+from foresail.operator.observe.labels import PodKey
 from foresail.operator.observe.queries import Indicator
 from foresail.operator.observe.records import PodRecord
 from foresail.operator.observe.replicas import VariantPods, keys_of
-from foresail.operator.observe.telemetry import COUNTERS, Flow, PodKey, Telemetry
+from foresail.operator.observe.telemetry import COUNTERS, Flow, Telemetry
 
 MIX_SECONDS: Final = 600.0
 NAMED_PODS: Final = 3

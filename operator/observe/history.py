@@ -26,9 +26,10 @@ from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray,
 from foresail.domain.workload import Engine, Role, Variant, Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable
 from foresail.operator.observe.demand import arrivals_of_past
+from foresail.operator.observe.labels import engine_of
 from foresail.operator.observe.prometheus import MAX_POINTS
 from foresail.operator.observe.queries import ENGINES
-from foresail.operator.observe.telemetry import POD_REASONS, Flow, engine_of
+from foresail.operator.observe.telemetry import POD_REASONS, Flow
 
 BITE_POINTS: Final = 40_000  # some 60 ms of CPU to read
 MEND_SECONDS: Final = 120.0  # how long holes are gathered before they are fetched

@@ -15,10 +15,11 @@ from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
 from foresail.operator.observe.attainment import Layout
 from foresail.operator.observe.history import Grid, GridShape
+from foresail.operator.observe.labels import doubly_scraped, jobs_of
 from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import Indicator, Queries
 from foresail.operator.observe.scrapes import ScrapeInterval
-from foresail.operator.observe.telemetry import Answers, Telemetry, doubly_scraped, jobs_of
+from foresail.operator.observe.telemetry import Answers, Telemetry
 from foresail.operator.settings import Settings
 
 SURVEY_SECONDS: Final = 600.0  # buckets change when engines are upgraded, intervals when Prometheus is set otherwise

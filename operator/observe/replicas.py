@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from foresail.domain.snapshot import Replicas
+from foresail.operator.observe.labels import PodKey
 from foresail.operator.observe.records import PodRecord
-from foresail.operator.observe.telemetry import PodKey
 
 STARTUPS_KEPT: Final = 20
 

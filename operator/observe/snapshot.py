@@ -25,6 +25,7 @@ from foresail.operator.observe.demand import (
     observe_sum,
 )
 from foresail.operator.observe.inventory import count_pools
+from foresail.operator.observe.labels import PodKey
 from foresail.operator.observe.poll import Past, Poll
 from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import ADJACENT_SCRAPES, Indicator
@@ -39,7 +40,7 @@ from foresail.operator.observe.replicas import (
 )
 from foresail.operator.observe.rivals import acting_workloads, by_target, name_rivals, others
 from foresail.operator.observe.targets import Api, Targets, key_of
-from foresail.operator.observe.telemetry import PodKey, Telemetry
+from foresail.operator.observe.telemetry import Telemetry
 from foresail.operator.settings import Settings
 from foresail.operator.store import Store
 

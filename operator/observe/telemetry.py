@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self
 
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import Engine
-from foresail.operator.observe.answers import Labels, Unavailable, Vector
+from foresail.operator.observe.answers import Unavailable, Vector
+from foresail.operator.observe.labels import ByEngine, PodKey, T, by_pod, models_of, places_of
 from foresail.operator.observe.queries import ADJACENT_SCRAPES, ENGINES, Indicator, names_of
 
 SCRAPE_SLACK_SECONDS: Final = 5.0
@@ -27,13 +27,6 @@ SCRAPE_SLACK_SECONDS: Final = 5.0
 POD_REASONS: Final = frozenset(
     {Reason.NO_SERIES, Reason.STALE_SERIES, Reason.NOT_FINITE, Reason.METRICS_WARMING_UP, Reason.NO_READY_REPLICAS}
 )
-
-
-class PodKey(NamedTuple):
-    """Identity of a pod in labels of series."""
-
-    namespace: str
-    pod: str
 
 
 class Flow(NamedTuple):
@@ -50,9 +43,6 @@ class Flow(NamedTuple):
         return Flow(*(part * factor for part in self))
 
 
-T = TypeVar("T")
-ByEngine = Mapping[Engine, Mapping[PodKey, T]]
-_ENGINES: Final = {str(engine): engine for engine in ENGINES}
 COUNTERS: Final = (Indicator.FINISHED, Indicator.PROMPT_TOKENS, Indicator.GENERATION_TOKENS)
 
 
@@ -101,8 +91,8 @@ class Telemetry:
             "waiting_growth": by_pod(answers.growth, of="waiting"),
             "running_growth": by_pod(answers.growth, of="running"),
         }
-        self._models = _models(answers.running)
-        self._places = _places(answers.growth)
+        self._models = models_of(answers.running)
+        self._places = places_of(answers.growth)
         self._found = {  # the last one that is written counts
             pod: engine
             for fresh in (False, True)
@@ -222,80 +212,3 @@ class Telemetry:
     def _answer_to(self, what: str) -> Vector | Unavailable:
         answer: Vector | Unavailable = getattr(self.answers, "growth" if what.endswith("_growth") else what)
         return answer
-
-
-def engine_of(labels: Labels) -> Engine | None:
-    """The engine whose series made an entry of an answer."""
-    return _ENGINES.get(labels.get("engine", ""))
-
-
-def by_pod(answer: Vector | Unavailable, *, of: str | None = None, smallest: bool = False) -> ByEngine[float]:
-    """Values by engine and pod: added over what differs within a job, the larger (or `smallest`) of several jobs.
-
-    A series that comes twice with the very same labels counts once. What is not a number stays so.
-    """
-    found: dict[Engine, dict[PodKey, float]] = {engine: {} for engine in ENGINES}
-    if isinstance(answer, Unavailable):
-        return found
-    series: dict[tuple[Engine, PodKey, str, str], float] = {}
-    for labels, value in zip(answer.labels, answer.values.tolist(), strict=True):
-        engine, pod = engine_of(labels), labels.get("pod")
-        if engine and pod and (of is None or labels.get("of") == of):
-            key = (engine, key_of(labels), labels.get("job", ""), labels.get("model_name", ""))
-            series[key] = _larger(series[key], value) if key in series else value
-    jobs: dict[tuple[Engine, PodKey, str], float] = {}
-    for (engine, key_of_pod, job, _), value in series.items():
-        jobs[engine, key_of_pod, job] = jobs.get((engine, key_of_pod, job), 0.0) + value
-    for (engine, key_of_pod, _), value in jobs.items():
-        pods = found[engine]
-        if key_of_pod in pods:
-            pods[key_of_pod] = min(pods[key_of_pod], value) if smallest else _larger(pods[key_of_pod], value)
-        else:
-            pods[key_of_pod] = value
-    return found
-
-
-def key_of(labels: Labels) -> PodKey:
-    """The pod that labels name."""
-    return PodKey(labels.get("namespace", ""), labels.get("pod", ""))
-
-
-def jobs_of(answer: Vector | Unavailable) -> frozenset[str]:
-    """The jobs that scrape the engines."""
-    labels = () if isinstance(answer, Unavailable) else answer.labels
-    return frozenset(each.get("job", "") for each in labels)
-
-
-def doubly_scraped(answer: Vector | Unavailable) -> set[PodKey]:
-    """Pods whose series of one engine come from more than one job."""
-    jobs: dict[tuple[PodKey, Engine | None], set[str]] = {}
-    for labels in () if isinstance(answer, Unavailable) else answer.labels:
-        jobs.setdefault((key_of(labels), engine_of(labels)), set()).add(labels.get("job", ""))
-    return {pod for (pod, _), names in jobs.items() if len(names) > 1}
-
-
-def _larger(one: float, other: float) -> float:
-    """The larger number; what is no number loses against one that is."""
-    if not math.isfinite(one) or not math.isfinite(other):
-        return other if math.isfinite(other) else one
-    return max(one, other)
-
-
-def _places(answer: Vector | Unavailable) -> Mapping[str, float]:
-    places: dict[str, float] = {}
-    if isinstance(answer, Vector):
-        for labels, count in zip(answer.labels, answer.values.tolist(), strict=True):
-            if labels.get("of") == "places" and count > 0:
-                namespace = labels.get("namespace", "")
-                places[namespace] = max(places.get(namespace, 0.0), count)
-    return places
-
-
-def _models(answer: Vector | Unavailable) -> ByEngine[str]:
-    labels = () if isinstance(answer, Unavailable) else answer.labels
-    return {
-        engine: {
-            key_of(each): each["model_name"] for each in labels if engine_of(each) is engine and each.get("model_name")
-        }
-        for engine in ENGINES
-    }

@@ -16,7 +16,8 @@ from foresail.operator.observe.attainment import (
     observe_pressure,
     read_buckets,
 )
-from foresail.operator.observe.telemetry import PodKey, Telemetry
+from foresail.operator.observe.labels import PodKey
+from foresail.operator.observe.telemetry import Telemetry
 from tests.builders import make_demand
 from tests.fakes.prometheus import PodLoad
 from tests.unit.operator.observe.telling import Series, make_series, tell, tell_of, to_vector

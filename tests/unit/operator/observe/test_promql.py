@@ -14,11 +14,12 @@ from foresail.domain.workload import Engine, Role
 from foresail.operator.observe.answers import Matrix, Unavailable, Vector
 from foresail.operator.observe.attainment import Layout, count_within, read_buckets
 from foresail.operator.observe.demand import RolePods, Times, observe_flows
+from foresail.operator.observe.labels import PodKey, by_pod
 from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import Indicator, Queries
 from foresail.operator.observe.records import read_pod
 from foresail.operator.observe.replicas import sort_pods
-from foresail.operator.observe.telemetry import Answers, Flow, PodKey, Telemetry, by_pod
+from foresail.operator.observe.telemetry import Answers, Flow, Telemetry
 from foresail.sandbox.processes import Processes
 from foresail.sandbox.prometheus import backfill, configuration, start_prometheus
 from tests.unit.operator.observe.bodies import make_pod_body
