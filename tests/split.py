@@ -1,7 +1,7 @@
 """How a run is split among worker processes (`pytest -n 2`): which tests go together, and in which order.
 
 A worker that has nothing left to do takes the next unit: a file as a rule, or more of them when they share a cluster.
-What waits for real time comes first, and files that only compute fill up the end.
+What waits for real time comes first, what computes for long follows, and short files fill up the end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ UNITS = (  # in this order; then every other file, in random order
     ("tests/sandbox/test_up.py",),
     ("tests/sandbox/test_attach.py",),
     ("tests/packaging/test_dockerfile.py",),
+    ("tests/unit/policies/test_attainment.py",),
+    ("tests/unit/forecasting/test_quality.py",),
 )
 
 
