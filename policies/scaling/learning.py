@@ -3,16 +3,16 @@
 The belief is normal in log κ, where a replica sustains κ times what its prior says. Each cycle y = log(work served per
 ready replica) is one observation of log κ, read by how full the replicas are (`pressure.py`):
 
-    pressure ≥ 1                   the replica is full: y - ½ log(pressure) reveals κ
-    less, and there is a profile   y bounds κ from below
-    less, without a profile        y - ½ log(pressure) estimates κ, the less surely the emptier
-    unknown, or next to nothing    y bounds κ from below
+    pressure ≥ 1                     the replica is full: y - ½ log(pressure) reveals κ
+    less, and there is a profile     y bounds κ from below
+    0.5 ≤ pressure < 1, no profile   y - ½ log(pressure) estimates κ, the less surely the emptier
+    less, without a profile          y - ½ log(pressure) bounds κ from below: idle engines have a TPOT, too
+    unknown, or next to nothing      y bounds κ from below
 
 The half: a replica's load is somewhere between its pressure and 1, as TPOT and the cache's use rise ever faster with
-load. Their geometric mean is taken, and the two are two deviations away from it, so that not knowing better never asks
-for more replicas than serve the demand of now. An estimate that is too careful corrects itself: fewer replicas are
-fuller. To divide by the pressure itself made a profile that was right grow by a quarter within an hour of moderate
-load, and requests late.
+load; their geometric mean is taken. A bound that is too careful mends itself: it asks for fewer replicas, which are
+fuller and tell more. To divide by the pressure itself made a profile that was right grow by a quarter within an hour of
+moderate load, and requests late; to take what idle replicas show for an estimate lost half of κ in every night.
 
 A bound that the belief already meets is no news; one that it does not is taken as an observation. Observations of
 successive cycles resemble each other, so each counts little and certainty has a limit: an engine that is replaced is
@@ -41,15 +41,18 @@ SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
 MOST_LOG_SCALE = 20.0  # e^±20 of any prior: no engine, but the dust of arithmetic, which would overflow later
 FIRST_DEVIATION = 0.1  # of the first cycle, when there is nothing else to go by
-LEAST_PRESSURE = 0.02  # less is not the trace of a request
+CORRECTION_DEVIATION = 0.25  # of a correction for pressure, as a share of it
+REVEALING_PRESSURE = 0.5
+TELLING_PRESSURE = 0.02  # less is not the trace of a request
 
 
 class Evidence(NamedTuple):
-    """An observation of log κ, and how unsure the reading is; `bound`: κ is at least this, which may be no news."""
+    """An observation of log κ, its correction's deviation; `bound`: κ is at least this; `tells`: a count may rest on it."""
 
     log_scale: float
     deviation: float
     bound: bool
+    tells: bool = False
 
 
 def start_belief(work: Work) -> CapacityBelief:
@@ -81,7 +84,7 @@ def learn(belief: CapacityBelief, observation: VariantObservation) -> CapacityBe
         return belief
     if evidence.bound and belief.log_mean >= evidence.log_scale and is_usable(belief):
         return belief
-    count = belief.observations + int(not evidence.bound)
+    count = belief.observations + int(evidence.tells)
     if belief.observations == 0 and belief.source == LEARNED:
         first = FIRST_DEVIATION**2 + evidence.deviation**2
         return replace(belief, log_mean=evidence.log_scale, log_variance=first, observations=count)
@@ -105,12 +108,13 @@ def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
     if abs(log_served) > MOST_LOG_SCALE:
         return None
     pressure = observation.pressure
-    if pressure is None or not math.isfinite(pressure) or pressure < LEAST_PRESSURE:
+    if pressure is None or not math.isfinite(pressure) or pressure < TELLING_PRESSURE:
         return Evidence(log_served, 0.0, bound=True)
     if pressure < FULL and work.source != LEARNED:
         return Evidence(log_served, 0.0, bound=True)
     correction = 0.5 * math.log(pressure)
-    return Evidence(log_served - correction, abs(correction) / 2, bound=False)
+    unsure = CORRECTION_DEVIATION * abs(correction)
+    return Evidence(log_served - correction, unsure, bound=pressure < REVEALING_PRESSURE, tells=True)
 
 
 def scale_samples(belief: CapacityBelief, samples: int, *, stream: int = 0) -> FloatArray:
