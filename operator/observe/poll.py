@@ -83,7 +83,10 @@ class Poll:
         """The questions that the settings ask for."""
         interval = ScrapeInterval(settings.scrape_interval_seconds)
         return cls(
-            client, Queries(interval.seconds, settings.namespace), settings.prometheus_deadline_seconds, interval
+            client,
+            Queries(interval.seconds, settings.namespace, settings.cycle_seconds),
+            settings.prometheus_deadline_seconds,
+            interval,
         )
 
     async def ask(self, now: float, workloads: Mapping[WorkloadKey, Workload], past: Past) -> Telemetry:

@@ -79,6 +79,7 @@ SERIES: Final[Mapping[Indicator, Mapping[Engine, Sequence[str]]]] = {
     },
 }
 
+MINUTE_SECONDS: Final = 60.0
 WINDOW_SCRAPES: Final = 4
 ADJACENT_SCRAPES: Final = 3  # two samples so close make a rate: one scrape may be missed
 MAX_PLACES: Final = 10  # at which a step of the past is looked at
@@ -110,10 +111,12 @@ class Queries:
     Args:
         scrape_seconds: How often Prometheus scrapes the engines.
         namespace: The only namespace that is looked at.
+        cycle_seconds: How often they are asked; windows are no shorter, so that all that arrives is counted once.
     """
 
     scrape_seconds: float = 15.0
     namespace: str | None = None
+    cycle_seconds: float = 0.0
 
     def running(self) -> str:
         """Requests in the batch, by pod and the name of the model."""
@@ -221,7 +224,7 @@ class Queries:
     @property
     def window_seconds(self) -> float:
         """What live rates are means of."""
-        return WINDOW_SCRAPES * self.scrape_seconds
+        return max(WINDOW_SCRAPES * self.scrape_seconds, min(self.cycle_seconds, MINUTE_SECONDS))
 
     def _rate(self, indicator: Indicator, engine: Engine) -> str:
         adjacent, window = _duration(ADJACENT_SCRAPES * self.scrape_seconds), _duration(self.window_seconds)

@@ -45,6 +45,7 @@ def duplicate(scene: Scene) -> None:
 
 ROWS = (
     unknown("empty answer", Fault.EMPTY, "NoSeries", EMPTY),
+    # Three scrapes and the slack are 11 s; at the usual interval they would be 50 s, longer than a row may take.
     unknown("stale series", Fault.STALE, "StaleSeries", UNKNOWN),
     Row(
         "duplicate series",
@@ -73,12 +74,6 @@ def scene(
 def test_the_scrape_interval_is_measured(scene: Scene) -> None:
     told = "Prometheus scrapes the engines every 2 s, not every 15 s"
     wait_for(lambda: told in scene.operator.log, seconds=15, what="a measured interval")
-    await_conditions(scene, (FRESH,), seconds=15)
-    set_fault(Fault.STALE)(scene)
-    try:  # three scrapes and the slack are 11 s; at the usual interval it would be 50 s
-        await_conditions(scene, (Is("MetricsAvailable", "False", "StaleSeries"),), seconds=18)
-    finally:
-        set_fault(Fault.NONE)(scene)
     await_conditions(scene, (FRESH,), seconds=15)
 
 

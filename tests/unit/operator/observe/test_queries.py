@@ -48,3 +48,11 @@ def test_bounds_of_buckets_are_matched_literally() -> None:
 
 def test_windows_follow_the_scrape_interval() -> None:
     assert "[15000ms])[20000ms:5000ms]" in Queries(scrape_seconds=5.0).rate(Indicator.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("scrape_seconds", "cycle_seconds", "expected"),
+    [(2.0, 1.0, 8.0), (2.0, 15.0, 15.0), (15.0, 15.0, 60.0), (60.0, 15.0, 240.0), (2.0, 3600.0, 60.0)],
+)
+def test_windows_are_no_shorter_than_a_cycle(scrape_seconds: float, cycle_seconds: float, expected: float) -> None:
+    assert Queries(scrape_seconds, cycle_seconds=cycle_seconds).window_seconds == expected

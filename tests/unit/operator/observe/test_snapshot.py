@@ -158,6 +158,15 @@ async def test_the_scrape_interval_is_measured_and_everything_follows_it(house: 
     assert isinstance((await house.look()).demand, Demand)
 
 
+async def test_at_short_scrape_intervals_windows_are_short(house: House) -> None:
+    house.prometheus.scrape_seconds = 2.04
+    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=12.0) for pod in PODS}
+    seen = await house.look()
+    assert isinstance(seen.demand, Unknown)  # three scrapes and five seconds are 11 s
+    assert seen.demand.reason == "StaleSeries"
+    assert any("[15000ms:2000ms]" in form["query"] for form in house.prometheus.asked)  # a cycle
+
+
 async def test_the_scrape_interval_is_measured_again_in_time_and_when_a_job_is_new(house: House) -> None:
     def asked() -> bool:
         return "spacings" in {report.name for report in house.reports}
