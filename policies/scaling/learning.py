@@ -47,7 +47,7 @@ TELLING_PRESSURE = 0.02  # less is not the trace of a request
 
 
 class Evidence(NamedTuple):
-    """An observation of log κ and its correction's deviation; `bound`: κ is at least this; `tells`: it is to rest on."""
+    """An observation of log κ and its correction's deviation; `bound`: κ is at least this; `tells`: it may be used."""
 
     log_scale: float
     deviation: float
