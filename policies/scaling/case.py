@@ -16,6 +16,7 @@ from foresail.domain.snapshot import (
     WorkloadObservation,
 )
 from foresail.domain.workload import Mode, Override, Variant, Workload
+from foresail.policies.scaling.backlog import NOTHING
 from foresail.policies.scaling.capacity import Work
 from foresail.policies.scaling.required import Needs
 
@@ -75,6 +76,7 @@ class Case:
         lead_time_seconds: From a decision to a ready replica.
         inventory_known: Whether the GPUs of all accelerators in play were counted.
         profiles_missing: Accelerators that variants name and that have no profile.
+        queued: What waits, as the demand that it adds to the needs.
     """
 
     now: float
@@ -90,6 +92,7 @@ class Case:
     lead_time_seconds: float
     inventory_known: bool = True
     profiles_missing: frozenset[str] = frozenset()
+    queued: Demand = NOTHING
 
     @property
     def workload(self) -> Workload:

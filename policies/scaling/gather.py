@@ -43,8 +43,14 @@ def gather(
     remembered = recall(observation, memory, now=snapshot.now, accelerators=snapshot.accelerators)
     lead = lead_time_seconds(observation, remembered)
     seats = _seats(observation, remembered, snapshot.accelerators, stock, prices, lead)
+    named = frozenset(variant.accelerator for variant in observation.workload.variants if variant.accelerator)
+    missing = named - snapshot.accelerators.keys()
     forecast = check_forecast(forecast, snapshot.now)
-    needs = _needs(observation, forecast, seats, remembered, snapshot, lead)
+    queued = backlog_of(observation, lead_time_seconds=lead)
+    reach = Reach(snapshot.now, lead, snapshot.cycle_seconds)
+    needs = _capacity_problem(observation, seats, missing) or _needs(
+        observation, forecast, seats, remembered, queued, reach
+    )
     current = [seat.current for seat in seats]
     order = tuple(range(len(seats)))
     if isinstance(needs, Needs) and len(seats) > 1:
@@ -62,8 +68,8 @@ def gather(
         needs=needs,
         lead_time_seconds=lead,
         inventory_known=all(seat.most is not None for seat in seats),
-        profiles_missing=frozenset(v.accelerator for v in observation.workload.variants if v.accelerator)
-        - snapshot.accelerators.keys(),
+        profiles_missing=missing,
+        queued=queued,
     )
 
 
@@ -121,22 +127,18 @@ def _needs(
     forecast: Forecast | Unknown,
     seats: Sequence[Seat],
     memory: WorkloadMemory,
-    snapshot: FleetSnapshot,
-    lead: float,
+    queued: Demand,
+    reach: Reach,
 ) -> Needs | Unknown:
-    problem = _capacity_problem(observation, seats)
-    if problem is not None:
-        return problem
     beliefs = [_belief(memory.capacity.get(seat.name), seat) for seat in seats]
     factor = factor_of(memory.log_feedback)
     demand = observation.demand if isinstance(observation.demand, Demand) else None
-    queued = backlog_of(observation, lead_time_seconds=lead)
     if isinstance(forecast, Forecast):
         needs = needs_of_forecast(
             forecast,
             beliefs,
             demand,
-            reach=Reach(snapshot.now, lead, snapshot.cycle_seconds),
+            reach=reach,
             factor=factor,
             queued=queued,
         )
@@ -148,14 +150,19 @@ def _belief(belief: CapacityBelief | None, seat: Seat) -> CapacityBelief:
     return belief if belief is not None and seat.work is not None else start_belief(_PLACEHOLDER)
 
 
-def _capacity_problem(observation: WorkloadObservation, seats: Sequence[Seat]) -> Unknown | None:
+def _capacity_problem(
+    observation: WorkloadObservation, seats: Sequence[Seat], missing: frozenset[str]
+) -> Unknown | None:
     """Why required replicas cannot be told: a variant with replicas, or all of them, has an unknown capacity."""
     unknown = [seat for seat in seats if seat.work is None]
     if not seats or (len(unknown) < len(seats) and all(seat.current == 0 for seat in unknown)):
         return None if seats else Unknown(Reason.TARGET_NOT_FOUND, "no target was found")
     seat = next((seat for seat in unknown if seat.current > 0), unknown[0])
     model = observation.workload.model or observation.model or "its model"
-    profile = f"AcceleratorProfile {seat.variant.accelerator}" if seat.variant.accelerator else "an AcceleratorProfile"
+    accelerator = seat.variant.accelerator
+    profile = f"AcceleratorProfile {accelerator}" if accelerator else "an AcceleratorProfile"
+    if accelerator in missing:
+        profile += ", which does not exist yet"
     message = (
         f"What one replica of {seat.name} sustains is unknown: write the capacity of {model} with "
         f"{words.gpus(seat.variant.gpus_per_replica)} into {profile}, or wait until its replicas are busy enough to "

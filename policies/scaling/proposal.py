@@ -9,7 +9,7 @@ import numpy as np
 
 from foresail.domain.decision import Step
 from foresail.domain.reason import Reason
-from foresail.domain.snapshot import Demand, Unknown
+from foresail.domain.snapshot import Demand, Known, Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
@@ -19,6 +19,8 @@ from foresail.policies.scaling.prices import Prices, critical_ratio, promised_sh
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.restraints import stuck_sentence
 from foresail.policies.scaling.verdict import Verdict, step_of
+
+WORTH_A_WORD = 0.1  # share of the demand
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +73,7 @@ def _problem(case: Case) -> tuple[Reason, str] | None:
     if isinstance(demand, Unknown) and not asleep:
         return Reason.METRICS_UNKNOWN, f"Demand is unknown: {words.clause(demand.message)}."
     if isinstance(case.needs, Unknown):
-        return Reason.CAPACITY_UNKNOWN, f"{words.clause(case.needs.message)}."
+        return Reason(case.needs.reason), f"{words.clause(case.needs.message)}."
     return None
 
 
@@ -165,7 +167,7 @@ def _reach_sentence(case: Case, wanted: Counts) -> tuple[Reason, str]:
 def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice]]) -> tuple[Reason, str]:
     lead, demand = f"{case.lead_time_seconds:.0f} s", case.observation.demand
     if isinstance(case.forecast, Unknown) and isinstance(demand, Demand):
-        now = f"{words.amount(demand.requests_per_second)} rps"
+        now = f"{words.amount(demand.requests_per_second)} rps{_queue(case, demand.requests_per_second)}"
         why = words.clause(case.forecast.message)
         return (
             Reason.DEMAND_NOW,
@@ -175,8 +177,16 @@ def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice
     if peak <= 0 and isinstance(demand, Demand) and demand.requests_per_second <= 0:
         return Reason.NO_TRAFFIC, f"No request arrives and none is expected in {lead}; {_cheapest(choices)}."
     median, high = quantiles(needs.peak_rps)
-    expected = f"{words.amount(median)} rps (95 %: {words.amount(high)})"
+    expected = f"{words.amount(median)} rps (95 %: {words.amount(high)}){_queue(case, median)}"
     return Reason.FORECAST_DEMAND, f"In {lead} demand is expected at {expected}; {_cheapest(choices)}."
+
+
+def _queue(case: Case, demand_rps: float) -> str:
+    """What waits, where it is a part of the work that is worth a word."""
+    waiting = case.observation.waiting
+    if not isinstance(waiting, Known) or case.queued.requests_per_second < WORTH_A_WORD * demand_rps:
+        return ""
+    return f" and {waiting.value:.0f} requests wait" if waiting.value > 0 else ""
 
 
 def _cheapest(choices: Sequence[tuple[list[int], Choice]]) -> str:

@@ -23,7 +23,7 @@ def hold_on_unknown(case: Case, counts: Counts) -> Verdict | None:
     if not case.demand_known:
         return Verdict(held, Reason.DEMAND_UNKNOWN, "nothing is taken away while demand is unknown")
     if isinstance(case.needs, Unknown):
-        return Verdict(held, Reason.CAPACITY_UNKNOWN, "nothing is taken away while a replica's capacity is unknown")
+        return Verdict(held, Reason(case.needs.reason), "nothing is taken away while required replicas are unknown")
     if isinstance(case.needs, Needs) and not case.needs.may_lower:
         return Verdict(held, Reason.FORECAST_UNKNOWN, "nothing is taken away without a forecast")
     return None

@@ -55,3 +55,12 @@ def test_nothing_is_taken_away_while_a_queue_stands() -> None:
         return decide(make_case(observation, forecast=make_forecast(6.0, spread=0.05)), Prices()).decision.desired
 
     assert desired(0.0) < 5 <= desired(4320.0)
+
+
+def test_the_sentence_tells_of_a_queue_that_matters() -> None:
+    def sentence(waiting: float) -> str:
+        observation = make_observation(demand=24.0, replicas=5, waiting=Known(waiting))
+        return decide(make_case(observation, forecast=make_forecast(24.0)), Prices()).decision.message
+
+    assert "and 3240 requests wait" in sentence(3240.0)
+    assert "wait" not in sentence(12.0)
