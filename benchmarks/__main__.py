@@ -11,11 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.attainment import measure_attainment
 from benchmarks.fleet import FleetSettings, measure_fleet
 from benchmarks.machine import describe_machine, usage_of, used_by_this_process
 from benchmarks.ramp import measure_ramp
-from benchmarks.tables import make_console, ramp_tables, verdict_table
-from benchmarks.verdicts import Verdict, judge_fleet, judge_ramp
+from benchmarks.tables import attainment_tables, make_console, ramp_tables, verdict_table
+from benchmarks.verdicts import Verdict, judge_attainment, judge_fleet, judge_ramp
 from foresail.sandbox.chart import ROOT
 
 Part = tuple[dict[str, Any], list[Verdict], Sequence[Table]]
@@ -26,7 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     console, met = make_console(), True
     print("machine:", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in describe_machine().items()))
-    parts: dict[str, Callable[[argparse.Namespace], Part]] = {"ramp": measure_ramps, "fleet": measure_fleets}
+    parts: dict[str, Callable[[argparse.Namespace], Part]] = {
+        "ramp": measure_ramps,
+        "attainment": measure_hours,
+        "fleet": measure_fleets,
+    }
     for name in arguments.parts or parts:
         before, machine = usage_of(), describe_machine()
         report, verdicts, tables = parts[name](arguments)
@@ -46,8 +51,11 @@ def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     defaults = FleetSettings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="ramp|fleet", help="what to measure; all when none is named")
+    parser.add_argument(
+        "parts", nargs="*", metavar="ramp|attainment|fleet", help="what to measure; all when none is named"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="of the ramp's requests")
+    parser.add_argument("--hours", type=float, default=6.0, help="of the trace, for the attainment")
     parser.add_argument("--models", type=int, default=defaults.models, help="ModelDeployments of the fleet")
     parser.add_argument("--cycles", type=int, default=defaults.cycles, help="measured on the fleet at rest")
     parser.add_argument("--out", type=Path, default=ROOT / ".foresail" / "bench", help="folder of the JSON")
@@ -58,6 +66,12 @@ def measure_ramps(arguments: argparse.Namespace) -> Part:
     """The ramp's figures."""
     report = measure_ramp(seeds=arguments.seeds, say=_say)
     return report, judge_ramp(report), list(ramp_tables(report))
+
+
+def measure_hours(arguments: argparse.Namespace) -> Part:
+    """The attainment that is delivered."""
+    report = measure_attainment(hours=arguments.hours, say=_say)
+    return report, judge_attainment(report), list(attainment_tables(report))
 
 
 def measure_fleets(arguments: argparse.Namespace) -> Part:

@@ -65,7 +65,7 @@ class Run:
 
 def stages(trace: RateTrace) -> list[Stage]:
     """The ramp with three start-up times, and the hour that ends with the trace as a check that no harm is done."""
-    workload = parse_workload(_documents("03-model.yaml")[0])
+    workload = parse_workload(documents(EXAMPLE / "03-model.yaml")[0])
     begin = play_from(TRACE, trace, None)
     ramp = RaceSettings(begin, initial_replicas=2, limits=limits_of(workload.slo))
     hour = replace(ramp, play_from_seconds=trace.duration_seconds - 3600.0 * ramp.speed, duration_seconds=3600.0)
@@ -76,11 +76,11 @@ def stages(trace: RateTrace) -> list[Stage]:
     return [*ramps, Stage("an hour, start-up 45 s", hour)]
 
 
-def policies(trace: RateTrace, settings: RaceSettings) -> dict[str, Policy]:
-    """All contenders, with the bounds of the example's spec."""
-    workload = parse_workload(_documents("03-model.yaml")[0])
-    profiles = [parse_accelerator(document) for document in _documents("02-accelerators.yaml")]
-    bounds = (workload.variants[0].min_replicas, workload.variants[0].max_replicas)
+def policies(trace: RateTrace, settings: RaceSettings, *, max_replicas: int | None = None) -> dict[str, Policy]:
+    """All contenders, with the bounds of the example's spec; rivals with another maximum, if one is given."""
+    workload = parse_workload(documents(EXAMPLE / "03-model.yaml")[0])
+    profiles = [parse_accelerator(document) for document in documents(EXAMPLE / "02-accelerators.yaml")]
+    bounds = (workload.variants[0].min_replicas, max_replicas or workload.variants[0].max_replicas)
     first = int(settings.play_from_seconds // trace.step_seconds)
     rows = round(settings.duration_seconds * settings.speed / trace.step_seconds)
     own = ForesailPolicy(
@@ -158,5 +158,6 @@ def _median_lead(runs: Sequence[Run], choose: Callable[[Sequence[float | None]],
     return None if median == float("-inf") else round(median, 1)
 
 
-def _documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(Path(EXAMPLE / name).read_text(encoding="utf-8")))
+def documents(path: Path) -> list[dict[str, Any]]:
+    """The objects of a manifest."""
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))

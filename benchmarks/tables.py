@@ -49,6 +49,25 @@ def _ramp_cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_seconds(row['first_lead_seconds'])} / {_seconds(row['least_lead_seconds'])}"
 
 
+def attainment_tables(report: Mapping[str, Any]) -> Iterator[Table]:
+    """A table per start-up time, a row per policy."""
+    for stage, policies in report["stages"].items():
+        table = Table(title=f"{stage}: servers are simulated, rivals modelled", title_justify="left")
+        for name in ("", "requests", "violated", "attainment", "GPU-hours", "changes", "TTFT p95"):
+            table.add_column(name, justify="right" if name else "left", no_wrap=not name)
+        for name, row in policies.items():
+            table.add_row(
+                name,
+                f"{row['requests']:,}",
+                f"{row['violated']:,}",
+                f"{row['attainment']:.2%}".replace("%", " %"),
+                f"{row['gpu_hours']:,.1f}",
+                str(row["replica_changes"]),
+                f"{row['ttft_p95_milliseconds']:,.0f} ms",
+            )
+        yield table
+
+
 def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:+.0f} s"
 

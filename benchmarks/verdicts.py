@@ -9,6 +9,7 @@ from benchmarks.ramp import FORESAIL, IN_FLIGHT
 
 Verdict = dict[str, Any]
 GPU_FACTOR = 1.15
+SLACK = 0.01
 CYCLE_CPU_SECONDS = 1.0
 QUERIES = 15
 RESIDENT_MEBIBYTES = 200 * 1000**2 / 2**20  # 200 MB
@@ -31,6 +32,21 @@ def judge_ramp(report: Mapping[str, Any]) -> list[Verdict]:
             _verdict(f"ready before it is needed, {stage}", "≥ 0 s", told, met=lead is not None and lead >= 0)
         )
     return verdicts
+
+
+def judge_attainment(report: Mapping[str, Any]) -> list[Verdict]:
+    """The attainment that was set is delivered, a point less at worst."""
+    return [
+        _verdict(
+            f"{name}, {stage}",
+            f"≥ {row['attainment_set'] - SLACK:.1%}",
+            f"{row['attainment']:.1%}",
+            met=row["attainment"] >= row["attainment_set"] - SLACK,
+        )
+        for stage, policies in report["stages"].items()
+        for name, row in policies.items()
+        if row["attainment_set"] is not None
+    ]
 
 
 def judge_fleet(report: Mapping[str, Any]) -> list[Verdict]:

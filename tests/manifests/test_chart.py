@@ -257,6 +257,15 @@ def test_a_release_is_installed_upgraded_and_uninstalled_and_users_objects_survi
     helm.run("install", "foresail", CHART, *home, values={"replicas": 0})  # takes up the CRDs that were kept
     helm.run("uninstall", "foresail", *home)
 
+    crds = ("modeldeployments.foresail.dev", "acceleratorprofiles.foresail.dev")
+    owner = ("meta.helm.sh/release-name-", "meta.helm.sh/release-namespace-")
+    kubectl.run("annotate", "crd", *crds, *owner)
+    kubectl.run("label", "crd", *crds, "app.kubernetes.io/managed-by-")
+    helm.run("install", "foresail", CHART, *home, values={"replicas": 0})  # leaves the CRDs that kubectl applied alone
+    assert "meta.helm.sh/release-name" not in kubectl.get("crd", crds[0])["metadata"]["annotations"]
+    helm.run("uninstall", "foresail", *home)
+    assert kubectl.get("md", "chat")["spec"]["mode"] == "Advisory"
+
 
 USERS_OBJECT: dict[str, Any] = {
     "apiVersion": "foresail.dev/v1alpha1",
