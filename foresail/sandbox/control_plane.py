@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import socket
 import ssl
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from foresail.sandbox.keys import make_private_key, write_secret
-from foresail.sandbox.processes import Processes
+from foresail.sandbox.processes import ProcessError, Processes
 
 READY_SECONDS = 120.0
+PORTS = (20_000, 32_768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,13 @@ class ControlPlane:
 
 
 def free_port() -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port of loopback that was free a moment ago, below those that the kernel gives to whoever asks for any."""
+    for _ in range(100):
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise ProcessError(f"no port from {PORTS[0]} to {PORTS[1]} is free on 127.0.0.1; end what listens there")
 
 
 def write_kubeconfig(
