@@ -31,7 +31,8 @@ class CapacityBelief:
     """Belief about the work one replica of a variant sustains, relative to its prior: normal in the logarithm.
 
     The prior is the work of a token in seconds of one replica; `source` tells what it was made of, so that a changed
-    profile starts afresh. `observations` counts what replicas were seen to serve under pressure.
+    profile starts afresh. `observations` counts what replicas were seen to serve under pressure. `log_most` is the most
+    work that they were seen to serve each, likewise in the logarithm relative to the prior; -inf before any was seen.
     """
 
     log_mean: float
@@ -40,6 +41,7 @@ class CapacityBelief:
     seconds_per_input_token: float = 0.0
     seconds_per_output_token: float = 0.0
     source: str = ""
+    log_most: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
