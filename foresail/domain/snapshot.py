@@ -62,8 +62,8 @@ class Replicas:
     """Replicas of one target as serving units, told apart.
 
     `current` is what the target asks for (spec.replicas); of those, `ready` serve, `starting` are bound to a node and
-    load, `pending` have no node. `draining` run on after they were let go. `oldest_pending_seconds` and
-    `oldest_starting_seconds` are 0 without such replicas.
+    load, or were ready and may be so again, `pending` have no node. `draining` run on after they were let go.
+    `pending_seconds` and `starting_seconds` tell for how long each has been so, as far as known, the longest first.
     """
 
     current: int
@@ -71,8 +71,8 @@ class Replicas:
     starting: int = 0
     pending: int = 0
     draining: int = 0
-    oldest_pending_seconds: float = 0.0
-    oldest_starting_seconds: float = 0.0
+    pending_seconds: tuple[float, ...] = ()
+    starting_seconds: tuple[float, ...] = ()
     pending_message: str = ""
 
 

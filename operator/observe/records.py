@@ -18,7 +18,8 @@ class PodRecord:
     """A pod. Instants are seconds since the epoch, None when it has not come to that.
 
     `ready_at` is the first time it was ready, as far as known; `restarts` tells whether that still measures its start.
-    `gpus` counts the extended resources it asks for.
+    `unready_since`: since when it is not ready, as it says itself. `started_at`: when the last of its containers began
+    to run. `gpus` counts the extended resources it asks for.
     `finished` pods (Succeeded, Failed) are no replicas. `deleted_at`: gone, and remembered for the sake of its series.
     """
 
@@ -37,6 +38,15 @@ class PodRecord:
     restarts: int = 0
     unschedulable: str = ""
     deleted_at: float | None = None
+    unready_since: float | None = None
+    started_at: float | None = None
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether it was ready once and is not now: a pod that never was has said so since before it ran."""
+        if self.ready or self.unready_since is None:
+            return False
+        return self.ready_at is not None or (self.started_at is not None and self.unready_since > self.started_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,8 @@ def read_pod(body: Mapping[str, Any]) -> PodRecord:
         gpus=_requested(spec),
         restarts=sum(int(container.get("restartCount") or 0) for container in containers),
         unschedulable=scheduled.get("message") or "" if scheduled.get("status") == "False" else "",
+        unready_since=_since(conditions["Ready"]) if "Ready" in conditions and not ready else None,
+        started_at=_last_start(containers),
     )
 
 
@@ -184,6 +196,11 @@ def _replica_writers(managed_fields: Iterable[Mapping[str, Any]], now: float) ->
 
 def _since(condition: Mapping[str, Any]) -> float | None:
     return to_instant(condition.get("lastTransitionTime"))
+
+
+def _last_start(containers: Iterable[Mapping[str, Any]]) -> float | None:
+    running = ((container.get("state") or {}).get("running") or {} for container in containers)
+    return max((begun for state in running if (begun := to_instant(state.get("startedAt"))) is not None), default=None)
 
 
 def _requested(spec: Mapping[str, Any]) -> Mapping[str, int]:

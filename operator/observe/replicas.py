@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Final
 
 from foresail.domain.snapshot import Replicas
@@ -12,6 +13,8 @@ from foresail.operator.observe.labels import PodKey
 from foresail.operator.observe.records import PodRecord
 
 STARTUPS_KEPT: Final = 20
+LONGEST_LOADING_SECONDS: Final = 3600.0  # what takes longer is no start that anybody waits for
+ALIKE: Final = 3.0  # replicas of one target load the same weights: none is so many times slower than most
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ def sort_pods(pods: Iterable[PodRecord]) -> VariantPods:
 
 
 def count_replicas(current: int, pods: VariantPods, now: float) -> Replicas:
-    """Counts of one target of which `current` replicas are asked for."""
+    """Counts of one target of which `current` replicas are asked for.
+
+    A pod that was ready and is not now counts as starting, as it does not serve and may return; but it has been so only
+    since it fell back, however long ago it was scheduled.
+    """
     messages = [pod.unschedulable for pod in pods.pending if pod.unschedulable]
     return Replicas(
         current=current,
@@ -52,28 +59,42 @@ def count_replicas(current: int, pods: VariantPods, now: float) -> Replicas:
         starting=len(pods.starting),
         pending=len(pods.pending),
         draining=len(pods.draining),
-        oldest_pending_seconds=max((now - pod.created for pod in pods.pending), default=0.0),
-        oldest_starting_seconds=max((now - (pod.scheduled_at or pod.created) for pod in pods.starting), default=0.0),
+        pending_seconds=tuple(sorted((now - pod.created for pod in pods.pending), reverse=True)),
+        starting_seconds=tuple(sorted((now - _unready_since(pod) for pod in pods.starting), reverse=True)),
         pending_message=messages[0] if messages else "",
     )
 
 
 @dataclass(slots=True)
 class StartupLog:
-    """Start-up times of one target's pods in the order in which they became ready, each pod once."""
+    """Start-up times of one target's pods in the order in which they became ready, each pod once.
+
+    Of a pod that was seen before it was ready, the time is what it was seen to take. One that is ready when it is first
+    seen, after a restart of the operator, tells only when it became ready *last*: after a missed readiness probe that
+    is days after its start. A start's readiness comes after its containers began to run by the time it takes to load,
+    which siblings take likewise. So such a time is believed if the pod took at most an hour to load, and at most three
+    times as long as the lower median of its siblings. Readiness that was lost only makes times longer, so it is told
+    as long as half of the pods have kept theirs; a slow start that is left out is made good by the next one seen.
+    """
 
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=STARTUPS_KEPT))
     seen: set[str] = field(default_factory=set)
+    awaited: set[str] = field(default_factory=set)
 
     def note(self, pods: VariantPods) -> tuple[float, ...]:
         """Take in what is to be seen now; the times, newest last."""
-        known = {pod.uid: pod for pod in pods.all}
+        known = {pod.uid: pod for pod in (*pods.pending, *pods.all)}
         fresh = [pod for uid, pod in known.items() if uid not in self.seen and pod.ready_at is not None]
+        usual = median_low(loadings) if (loadings := [_loading(pod) for pod in known.values() if _tells(pod)]) else 0.0
         for pod in sorted(fresh, key=lambda pod: pod.ready_at or 0.0):
             self.seen.add(pod.uid)
-            if pod.restarts == 0 and pod.ready_at is not None:  # else the time tells of a restart, not of the start
-                self.seconds.append(max(pod.ready_at - pod.created, 0.0))
+            if _tells(pod) and (
+                pod.uid in self.awaited or _loading(pod) <= min(ALIKE * usual, LONGEST_LOADING_SECONDS)
+            ):
+                self.seconds.append(max((pod.ready_at or 0.0) - pod.created, 0.0))
+        self.awaited |= {uid for uid, pod in known.items() if pod.ready_at is None and not pod.fell_back}
         self.seen &= known.keys()
+        self.awaited &= known.keys() - self.seen
         return tuple(self.seconds)
 
 
@@ -97,3 +118,17 @@ def _phase(pod: PodRecord) -> str:
     if pod.ready:
         return "ready"
     return "starting" if pod.node else "pending"
+
+
+def _unready_since(pod: PodRecord) -> float:
+    return max(pod.scheduled_at or pod.created, pod.unready_since or 0.0)
+
+
+def _tells(pod: PodRecord) -> bool:
+    """Whether a pod became ready once and no container of it has restarted: that would tell of the restart."""
+    return pod.ready_at is not None and pod.restarts == 0
+
+
+def _loading(pod: PodRecord) -> float:
+    """Seconds from when its containers began to run, as far as known, until it was ready."""
+    return (pod.ready_at or 0.0) - (pod.started_at or pod.scheduled_at or pod.created)

@@ -6,7 +6,7 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FIELD_MANAGER
 from foresail.domain.workload import FallbackPolicy, Mode
 from foresail.policies.scaling import words
-from foresail.policies.scaling.case import Case, Counts, active_rival
+from foresail.policies.scaling.case import Case, Counts, active_rival, last_edit
 from foresail.policies.scaling.schedule import open_schedule
 from foresail.policies.scaling.spread import lower_to, raise_to
 from foresail.policies.scaling.verdict import Verdict
@@ -18,7 +18,7 @@ def fall_back(case: Case, counts: Counts) -> Verdict | None:
     # At zero nothing measures demand, and being asleep is no failure.
     if case.demand_known or sum(case.current) == 0 or since is None or case.now - since < fallback.after_seconds:
         return None
-    unknown = f"demand has been unknown for {case.now - since:.0f} s"
+    unknown = f"demand has been unknown since {words.instant(since)}"
     match fallback.policy:
         case FallbackPolicy.STATIC:
             static = raise_to(case, _greater(counts, case.current), fallback.replicas or 0)
@@ -52,8 +52,7 @@ def obey_override(case: Case, counts: Counts) -> Verdict | None:
         return None
     spread = lower_to(case, raise_to(case, case.current, override.replicas), override.replicas)
     why = f" ({words.clause(override.reason)})" if override.reason else ""
-    minutes = (override.until - case.now) / 60
-    because = f"override sets {words.replicas(override.replicas)} for another {minutes:.0f} min{why}"
+    because = f"override sets {words.replicas(override.replicas)} until {words.instant(override.until)}{why}"
     return Verdict(spread, Reason.OVERRIDE, because, settles=True)
 
 
@@ -89,7 +88,8 @@ def rival_sentence(case: Case) -> str:
         return ""
     if rival.kind == FIELD_MANAGER:
         said = words.clause(rival.message) or f"{rival.name} set the replicas"
-        return f"{said}, we stand down for {case.stabilization_seconds:.0f} s"
+        end = (case.now if (edited := last_edit(case)) is None else edited) + case.stabilization_seconds
+        return f"{said}, we stand down until {words.instant(end)}"
     return words.clause(rival.message) or f"{rival.kind} {rival.name} sets them too; remove one of the two"
 
 

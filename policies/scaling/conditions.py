@@ -79,7 +79,7 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
         )
     stuck = next((seat for seat in case.seats if seat.stuck), None)
     if stuck is not None:
-        return _condition("CapacityAvailable", "False", Reason.REPLICAS_STUCK, _capital(stuck_sentence(stuck)))
+        return _condition("CapacityAvailable", "False", Reason.REPLICAS_STUCK, _capital(stuck_sentence(case, stuck)))
     if proposal.shortfall:
         lacking = f"{words.amount(proposal.unserved_replicas)} replicas' worth of demand is expected to go unserved"
         return _condition(

@@ -111,9 +111,9 @@ def _usable_work(belief: CapacityBelief | None) -> Work | None:
 
 
 def stuck_replicas(replicas: Replicas, lead: float) -> int:
-    """Replicas that have been pending, or starting beyond the lead time, for longer than STUCK_SECONDS."""
-    pending = replicas.pending if replicas.oldest_pending_seconds > STUCK_SECONDS else 0
-    starting = replicas.starting if replicas.oldest_starting_seconds > STUCK_SECONDS + lead else 0
+    """Those replicas that have been pending, or starting beyond the lead time, for longer than STUCK_SECONDS."""
+    pending = sum(age > STUCK_SECONDS for age in replicas.pending_seconds)
+    starting = sum(age > STUCK_SECONDS + lead for age in replicas.starting_seconds)
     return min(pending + starting, replicas.current)
 
 

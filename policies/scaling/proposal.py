@@ -158,7 +158,7 @@ def _reach_sentence(case: Case, wanted: Counts) -> tuple[Reason, str]:
         if reach is None or wanted[v] <= reach:
             continue
         if seat.stuck:
-            return Reason.REPLICAS_STUCK, stuck_sentence(seat)
+            return Reason.REPLICAS_STUCK, stuck_sentence(case, seat)
         room = max(reach - seat.current, 0)
         return Reason.POOL_EXHAUSTED, f"pool {seat.variant.accelerator} has free GPUs for {words.replicas(room)}"
     return Reason.POOL_EXHAUSTED, "the pools have no more free GPUs"

@@ -11,7 +11,7 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import ScalingRules, SelectPolicy
 from foresail.policies.scaling import words
-from foresail.policies.scaling.case import Case, Counts, Seat, last_edit
+from foresail.policies.scaling.case import STUCK_SECONDS, Case, Counts, Seat, last_edit
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.stabilization import limit_change, stabilize_count
 from foresail.policies.scaling.verdict import Verdict
@@ -51,13 +51,14 @@ def wait_after_break(case: Case, counts: Counts) -> Verdict | None:
     """Take nothing away in a stabilization window after demand became known, a change of leader, or a hand's edit."""
     window = case.stabilization_seconds
     breaks = (
-        _Break(case.memory.known_since, Reason.METRICS_JUST_KNOWN, "demand has been known for only {0:.0f} s"),
-        _Break(case.leader_since, Reason.LEADER_CHANGED, "this process has led for only {0:.0f} s"),
-        _Break(last_edit(case), Reason.EDITED_BY_HAND, "somebody else set the replicas {0:.0f} s ago"),
+        _Break(case.memory.known_since, Reason.METRICS_JUST_KNOWN, "demand has been known only since {}"),
+        _Break(case.leader_since, Reason.LEADER_CHANGED, "this process has led only since {}"),
+        _Break(last_edit(case), Reason.EDITED_BY_HAND, "somebody else set the replicas at {}"),
     )
     for since, reason, what in breaks:
         if since is not None and case.now - since < window:
-            because = f"{what.format(max(case.now - since, 0.0))}, nothing is taken away before {window:.0f} s"
+            begun = words.instant(min(since, case.now))
+            because = f"{what.format(begun)}, nothing is taken away within {window:.0f} s of that"
             return Verdict(_at_least_current(case, counts), reason, because)
     return None
 
@@ -89,20 +90,19 @@ def hold_stuck(case: Case, counts: Counts) -> Verdict | None:
     held = tuple(
         min(count, seat.current) if seat.stuck else count for seat, count in zip(case.seats, counts, strict=True)
     )
-    return Verdict(held, Reason.REPLICAS_STUCK, stuck_sentence(stuck[0]))
+    return Verdict(held, Reason.REPLICAS_STUCK, stuck_sentence(case, stuck[0]))
 
 
-def stuck_sentence(seat: Seat) -> str:
-    """What is known of replicas that do not start."""
+def stuck_sentence(case: Case, seat: Seat) -> str:
+    """What is known of replicas that do not start: of those without a node, if there are any, else of the others."""
     replicas = seat.replicas
-    if replicas.oldest_pending_seconds >= replicas.oldest_starting_seconds:
-        state, age = "pending", replicas.oldest_pending_seconds
-    else:
-        state, age = "starting", replicas.oldest_starting_seconds
-    why = f" ({words.clause(replicas.pending_message)})" if replicas.pending_message else ""
-    return (
-        f"{words.replicas(seat.stuck)} of {seat.name} {'is' if seat.stuck == 1 else 'are'} {state} for {age:.0f} s{why}"
-    )
+    pending = sum(age > STUCK_SECONDS for age in replicas.pending_seconds)
+    count, state, ages = pending, "been pending", replicas.pending_seconds
+    if not pending:
+        count, state, ages = seat.stuck, "not been ready", replicas.starting_seconds
+    since = words.instant(case.now - max(ages, default=0.0))
+    why = f" ({words.clause(replicas.pending_message)})" if pending and replicas.pending_message else ""
+    return f"{words.replicas(count)} of {seat.name} {'has' if count == 1 else 'have'} {state} since {since}{why}"
 
 
 def limit_steps(case: Case, counts: Counts) -> Verdict | None:

@@ -16,13 +16,14 @@ _PODS = (
     (re.compile(r"cannot be measured \([^)]*\)"), "cannot be measured (#)"),
     (re.compile(r'pod="[^"]*"'), 'pod="#"'),
 )
-_NUMBER = re.compile(rf"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?|\b(?:{'|'.join(NUMBERS)})(?= (?:replica|GPU))")
+_INSTANT = r"\d{4,}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"
+_NUMBER = re.compile(rf"{_INSTANT}|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?|\b(?:{'|'.join(NUMBERS)})(?= (?:replica|GPU))")
 # Words that agree with a number waver with it.
-_AGREEING = (("replicas", "replica"), ("GPUs", "GPU"), (" are ", " is "))
+_AGREEING = (("replicas", "replica"), ("GPUs", "GPU"), (" are ", " is "), (" have ", " has "))
 
 
 def gist(sentence: str) -> str:
-    """A sentence without what wavers: two of the same gist say the same."""
+    """A sentence without what wavers, numbers and instants: two of the same gist say the same."""
     for pattern, stand_in in _PODS:
         sentence = pattern.sub(stand_in, sentence)
     sentence = _NUMBER.sub("#", sentence)

@@ -1,10 +1,13 @@
-"""Numbers as people write them in a sentence."""
+"""Numbers and instants as people write them in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_HAIR = 0.001
+_LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1.0  # a zone may put what a person wrote beyond
 
 
 def replicas(count: int) -> str:
@@ -18,6 +21,15 @@ def amount(value: float) -> str:
     if value >= 10:
         return f"{value:,.0f}"
     return f"{value:.1f}".removesuffix(".0") if value >= 1 or value == 0 else f"{value:.2g}"
+
+
+def instant(seconds: float) -> str:
+    """An instant in UTC as kubectl shows it, "2026-11-23T12:00:00Z": true however old the sentence is.
+
+    Args:
+        seconds: Since the epoch; an instant that was made of an age may be a hair before a whole second.
+    """
+    return datetime.fromtimestamp(int(min(seconds + _HAIR, _LATEST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clause(message: str) -> str:

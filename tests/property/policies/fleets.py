@@ -97,6 +97,11 @@ def variants(draw: st.DrawFn, name: str) -> Variant:
     return make_variant(name, min_replicas=least, max_replicas=least + draw(st.integers(0, 12)))
 
 
+def ages(count: int) -> st.SearchStrategy[tuple[float, ...]]:
+    times = st.lists(st.sampled_from([0.0, 60.0, 3600.0]), min_size=count, max_size=count)
+    return times.map(lambda seconds: tuple(sorted(seconds, reverse=True)))
+
+
 @st.composite
 def replicas(draw: st.DrawFn) -> Replicas:
     ready, starting, pending = draw(st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 3)))
@@ -106,8 +111,8 @@ def replicas(draw: st.DrawFn) -> Replicas:
         starting=starting,
         pending=pending,
         draining=draw(st.integers(0, 1)),
-        oldest_pending_seconds=draw(st.sampled_from([0.0, 60.0, 3600.0])) if pending else 0.0,
-        oldest_starting_seconds=draw(st.sampled_from([0.0, 60.0, 3600.0])) if starting else 0.0,
+        pending_seconds=draw(ages(pending)),
+        starting_seconds=draw(ages(starting)),
     )
 
 

@@ -124,7 +124,7 @@ def test_a_schedule_wakes_a_workload() -> None:
 
 def test_pending_replicas_do_not_freeze_the_loop() -> None:
     """Demand falls while two replicas have been pending for an hour: the loop goes on and lets them go."""
-    replicas = make_replicas(7, ready=5, pending=2, oldest_pending_seconds=3600)
+    replicas = make_replicas(7, ready=5, pending=2, pending_seconds=(3600.0, 3600.0))
     observation = make_observation(replicas=replicas, demand=12)
     memory = make_memory(target_uids={"h100": "uid-of-h100"})
     first = run_cycle(make_snapshot(observation), {observation.workload.key: make_forecast(12)}, memory)
@@ -137,7 +137,7 @@ def test_pending_replicas_do_not_freeze_the_loop() -> None:
 
 def test_another_variant_takes_over_for_one_whose_replicas_are_stuck() -> None:
     workload = make_workload(variants=(make_variant("h100"), make_variant("a100", min_replicas=0)))
-    stuck = make_variant_observation("h100", make_replicas(7, ready=5, pending=2, oldest_pending_seconds=3600))
+    stuck = make_variant_observation("h100", make_replicas(7, ready=5, pending=2, pending_seconds=(3600.0, 3600.0)))
     observation = make_observation(workload, variants=[stuck, make_variant_observation("a100", 0)], demand=40)
     decision = decide_one(observation, forecast=make_forecast(40))
     desired = {variant.name: variant.desired for variant in decision.variants}

@@ -109,7 +109,8 @@ def another_autoscaler_makes_us_stand_down() -> Decision:
 
 
 def stuck_replicas_are_said() -> Decision:
-    replicas = make_replicas(7, ready=5, pending=2, oldest_pending_seconds=3600, pending_message="0/9 nodes available")
+    ages = (3600.0, 3500.0)
+    replicas = make_replicas(7, ready=5, pending=2, pending_seconds=ages, pending_message="0/9 nodes available")
     return decide_one(make_observation(make_workload(NAME), replicas=replicas), forecast=make_forecast(54))
 
 

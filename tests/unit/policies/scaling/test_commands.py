@@ -156,7 +156,7 @@ def test_an_override_that_the_bounds_cut_is_told_with_them(mode: Mode) -> None:
     )
     decision = decide_one(make_observation(workload))
     assert (decision.desired, decision.reason) == (12, Reason.MAX_REPLICAS)
-    assert "override sets 50 replicas for another 10 min (launch), held to 12: maxReplicas" in decision.message
+    assert "override sets 50 replicas until 2026-11-23T12:10:00Z (launch), held to 12: maxReplicas" in decision.message
     message = next(c.message for c in decision.conditions if c.type == "Overridden")
     sets = "sets" if mode is Mode.AUTO else "would set"
     assert message == f"Override {sets} 50 replicas (launch), held to 12: maxReplicas of h100 is 12."

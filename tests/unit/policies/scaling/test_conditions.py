@@ -94,17 +94,17 @@ def test_a_hand_is_a_conflict_for_a_window() -> None:
     decision = decide_one(in_mode(Mode.AUTO, edited))
     assert condition(decision, "Conflict") == ("True", Reason.EDITED_BY_HAND)
     message = next(c.message for c in decision.conditions if c.type == "Conflict")
-    assert message == "kubectl changed the replicas from 5 to 9, we stand down for 300 s."
+    assert message == "kubectl changed the replicas from 5 to 9, we stand down until 2026-11-23T12:04:40Z."
     old = edited._replace(time=NOW - 301)
     assert condition(decide_one(in_mode(Mode.AUTO, old)), "Conflict") == ("False", Reason.NO_CONFLICT)
 
 
 def test_replicas_pending_for_an_hour_are_missing_capacity() -> None:
-    replicas = make_replicas(5, ready=4, pending=1, oldest_pending_seconds=3600, pending_message="Insufficient GPUs.")
+    replicas = make_replicas(5, ready=4, pending=1, pending_seconds=(3600.0,), pending_message="Insufficient GPUs.")
     decision = decide_one(make_observation(replicas=replicas))
     message = next(c.message for c in decision.conditions if c.type == "CapacityAvailable")
     assert condition(decision, "CapacityAvailable") == ("False", Reason.REPLICAS_STUCK)
-    assert message == "One replica of h100 is pending for 3600 s (Insufficient GPUs)."
+    assert message == "One replica of h100 has been pending since 2026-11-23T11:00:00Z (Insufficient GPUs)."
 
 
 def test_an_override_that_is_obeyed_is_told_alone() -> None:

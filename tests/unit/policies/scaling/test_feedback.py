@@ -12,6 +12,7 @@ from foresail.policies.scaling.feedback import (
     LOWEST_LOG,
     attainment_error,
     factor_of,
+    largest_error,
     traffic_weight,
 )
 from foresail.policies.scaling.prices import Prices
@@ -66,6 +67,18 @@ def test_an_overload_moves_it_little_however_many_miss() -> None:
     assert moved(0.0, observation=busy) == moved(0.0)
 
 
+def test_where_more_is_promised_an_overload_counts_more() -> None:
+    assert largest_error(0.9) == largest_error(0.99) == 10
+    assert largest_error(0.999) == pytest.approx(10 * 10**0.5)
+
+
+def test_it_does_not_wind_down_while_something_else_keeps_the_replicas_up() -> None:
+    """A slow or forbidden scale-down keeps all requests in time, which says nothing of the factor."""
+    idle = {"replicas": 20, "demand": 24.0}
+    assert moved(1.0, observation=idle) == 0
+    assert moved(0.5, observation=idle) > 0
+
+
 def test_it_is_frozen_on_unknown_and_without_traffic() -> None:
     assert moved(Unknown("NoTraffic", "")) == 0
     assert moved(0.5, observation={"demand": Unknown("NoSeries", "")}) == 0
@@ -85,7 +98,7 @@ def test_it_does_not_wind_up_at_the_most_replicas() -> None:
 
 
 def test_it_does_not_wind_up_while_replicas_are_pending() -> None:
-    pending = {"replicas": make_replicas(5, ready=4, pending=1, oldest_pending_seconds=20)}
+    pending = {"replicas": make_replicas(5, ready=4, pending=1, pending_seconds=(20.0,))}
     assert moved(0.5, observation=pending) == 0
 
 

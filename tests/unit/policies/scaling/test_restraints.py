@@ -79,7 +79,10 @@ def test_nothing_is_taken_away_within_a_window_after_metrics_returned() -> None:
     verdict = wait_after_break(case, (2,))
     assert told(verdict) == ((5,), Reason.METRICS_JUST_KNOWN)
     assert verdict is not None
-    assert verdict.because == "demand has been known for only 40 s, nothing is taken away before 300 s"
+    assert (
+        verdict.because
+        == "demand has been known only since 2026-11-23T11:59:20Z, nothing is taken away within 300 s of that"
+    )
     assert told(wait_after_break(case, (9,)))[0] == (9,)
     assert wait_after_break(make_case(memory=remembered(known_since=NOW - 300)), (2,)) is None
 
@@ -88,7 +91,10 @@ def test_a_workload_seen_for_the_first_time_gives_nothing_away_and_is_not_told_t
     verdict = wait_after_break(make_case(memory=WorkloadMemory(uid="")), (2,))
     assert told(verdict) == ((5,), Reason.METRICS_JUST_KNOWN)
     assert verdict is not None
-    assert verdict.because == "demand has been known for only 0 s, nothing is taken away before 300 s"
+    assert (
+        verdict.because
+        == "demand has been known only since 2026-11-23T12:00:00Z, nothing is taken away within 300 s of that"
+    )
 
 
 def test_nothing_is_taken_away_within_a_window_after_a_change_of_leader() -> None:
@@ -121,28 +127,30 @@ def test_windows_look_at_the_proposals_for_the_same_variant() -> None:
 
 
 def test_nothing_is_added_to_a_variant_whose_replicas_are_pending_for_long() -> None:
-    replicas = make_replicas(5, ready=4, pending=1, oldest_pending_seconds=700, pending_message="0/9 nodes fit.")
+    replicas = make_replicas(5, ready=4, pending=1, pending_seconds=(700.0,), pending_message="0/9 nodes fit.")
     verdict = hold_stuck(make_case(make_observation(replicas=replicas)), (7,))
     assert told(verdict) == ((5,), Reason.REPLICAS_STUCK)
     assert verdict is not None
-    assert verdict.because == "one replica of h100 is pending for 700 s (0/9 nodes fit)"
+    assert verdict.because == "one replica of h100 has been pending since 2026-11-23T11:48:20Z (0/9 nodes fit)"
 
 
 def test_a_step_down_of_stuck_replicas_passes() -> None:
-    replicas = make_replicas(5, ready=3, pending=2, oldest_pending_seconds=700)
+    replicas = make_replicas(5, ready=3, pending=2, pending_seconds=(700.0, 690.0))
     assert told(hold_stuck(make_case(make_observation(replicas=replicas)), (3,)))[0] == (3,)
 
 
 @pytest.mark.parametrize(
     ("state", "stuck"),
     [
-        ({"pending": 2, "oldest_pending_seconds": 590}, 0),
-        ({"pending": 2, "oldest_pending_seconds": 610}, 2),
-        ({"starting": 2, "oldest_starting_seconds": 770}, 0),  # 600 s beyond the lead time of 180 s
-        ({"starting": 2, "oldest_starting_seconds": 790}, 2),
+        ({"pending": 2, "pending_seconds": (590.0, 580.0)}, 0),
+        ({"pending": 2, "pending_seconds": (610.0, 605.0)}, 2),
+        ({"pending": 2, "pending_seconds": (610.0, 15.0)}, 1),
+        ({"starting": 2, "starting_seconds": (770.0, 15.0)}, 0),  # 600 s beyond the lead time of 180 s
+        ({"starting": 2, "starting_seconds": (790.0, 15.0)}, 1),  # those that have just come are not stuck
+        ({"starting": 2, "starting_seconds": (790.0, 785.0)}, 2),
     ],
 )
-def test_replicas_are_stuck_when_their_time_is_over(state: dict[str, float], stuck: int) -> None:
+def test_replicas_are_stuck_when_their_time_is_over(state: dict[str, Any], stuck: int) -> None:
     assert make_case(make_observation(replicas=make_replicas(5, ready=3, **state))).seats[0].stuck == stuck
 
 

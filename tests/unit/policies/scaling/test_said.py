@@ -13,7 +13,10 @@ SERIES = 'no series with labels {namespace="prod", pod="%s"}; check the scrape j
         ("expected at 38 rps (95 %: 54)", "expected at 1,038.5 rps (95 %: 4e-05)"),
         ("least with no replica (0 USD/h)", "least with one replica (3.2 USD/h)"),
         ("least with twelve replicas", "least with 13 replicas"),
-        ("one replica of h100 is pending for 700 s", "two replicas of h100 are pending for 715 s"),
+        (
+            "one replica of h100 has been pending since 2026-11-23T11:48:20Z",
+            "two replicas of h100 have been pending since 2026-11-24T08:00Z",
+        ),
         ("at most 1 replica is added at once", "at most 2 replicas are added at once"),
         ("a capacity with 1 GPU", "a capacity with 2 GPUs"),
         (SERIES % "chat-5d9f-x7k2p", SERIES % "chat-5d9f-abcde"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from foresail.policies.scaling import words
+from tests.builders import NOW
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,19 @@ def test_replicas_agree_with_their_number(count: int, text: str) -> None:
 )
 def test_amounts_have_two_telling_digits(value: float, text: str) -> None:
     assert words.amount(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (NOW, "2026-11-23T12:00:00Z"),
+        (NOW + 200.9, "2026-11-23T12:03:20Z"),
+        (NOW - 1e-7, "2026-11-23T12:00:00Z"),  # what an age makes of it
+        (1e15, "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_instants_are_utc_as_kubectl_shows_them(seconds: float, text: str) -> None:
+    assert words.instant(seconds) == text
 
 
 def test_sentences_are_joined_into_one() -> None:
