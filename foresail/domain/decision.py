@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foresail.domain.memory import Memory
+from foresail.domain.memory import Learned, Memory
 from foresail.domain.workload import WorkloadKey
 
 
@@ -70,7 +70,8 @@ class Decision:
     """What is decided for one workload in one cycle, and why.
 
     `current` and `desired` are totals over the variants whose target is known, and mean nothing unless one is `found`.
-    `reason` and `message` are the ones shown everywhere: status, Event, log line, metric label, CLI.
+    `reason` and `message` are the ones shown everywhere: status, Event, log line, metric label, CLI. `learned` is what
+    the next cycle starts from, for whoever leads then; None keeps what is written.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Decision:
     variants: tuple[VariantDecision, ...]
     conditions: tuple[Condition, ...]
     outlook: Outlook
+    learned: Learned | None = None
 
     @property
     def found(self) -> bool:

@@ -45,6 +45,19 @@ class CapacityBelief:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What outlives the process that learned it: it is written into the object and read back by the next leader.
+
+    Args:
+        log_feedback: Logarithm of the one factor that feedback on attainment moves.
+        capacity: Beliefs by variant that a number of replicas may rest on.
+    """
+
+    log_feedback: float = 0.0
+    capacity: Mapping[str, CapacityBelief] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadMemory:
     """What is remembered of one workload.
 

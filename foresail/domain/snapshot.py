@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from foresail.domain.accelerator import Accelerator, Pool
+from foresail.domain.memory import Learned
 from foresail.domain.reason import Reason
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import Workload, WorkloadKey
@@ -121,6 +122,7 @@ class WorkloadObservation:
         history: The same over days or weeks at a coarse step, for seasons; None when there is none.
         waiting: Requests in queue.
         running: Requests in the engines' batches.
+        learned: What the object says that was learned of it, for a cycle that remembers nothing; None: nothing is said.
     """
 
     workload: Workload
@@ -132,6 +134,7 @@ class WorkloadObservation:
     history: Window | None = None
     waiting: Signal = Unknown(Reason.NOT_OBSERVED, "the queue was not observed")
     running: Signal = Unknown(Reason.NOT_OBSERVED, "running requests were not observed")
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 What counts as new: a number of replicas, a decision or a condition that says something else (`policies.scaling.said`).
 So a fleet in which nothing changes is not written at all, however much its forecasts waver; what is sent carries the
-current sentence. A variant without a target keeps the numbers that were known last.
+current sentence. A variant without a target keeps the numbers that were known last. What was learned goes along with
+any news, and is news by itself only when it moved by a tenth: that much is lost when the process is killed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
+from foresail.operator.learned import has_moved, parse_learned, to_learned
 from foresail.policies.scaling.said import Said, gist
 from foresail.service.document import to_instant, to_last_decision
 
@@ -32,6 +34,7 @@ CONDITION_TYPES = (
     "Conflict",
     "Overridden",
 )
+APART = ("conditions", "observedGeneration", "learned")  # of a status, what is no number
 # Without an inventory, or before enough forecasts are due, nothing is wrong.
 _BAD = {
     "Ready": ("False", "Unknown"),
@@ -79,12 +82,27 @@ def build_status(
     written = {name: _condition(entry, old.get(name), about, now) for name, entry in conditions.items()}
     shown = written if decision is not None else old | written
     numbers = base if decision is None else _numbers(about, decision, base)
-    return {
-        **{name: value for name, value in numbers.items() if name not in ("conditions", "observedGeneration")},
+    status = {
+        **{name: value for name, value in numbers.items() if name not in APART},
         **_bounds(about.workload),
         "observedGeneration": about.generation,
         "conditions": [shown[name] for name in sorted(shown, key=_order)],
     }
+    return status | _learned(decision, status, base)
+
+
+def _learned(decision: Decision | None, status: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What was learned, anew when the rest of the status is news or when it moved much, else as it stands."""
+    kept = {"learned": base["learned"]} if "learned" in base else {}
+    if decision is None or decision.learned is None:
+        return kept
+    learned = to_learned(decision.learned)
+    # Compared as it would be read back: what cannot be written is not missed for ever.
+    now = parse_learned(learned)
+    is_news = status != {name: value for name, value in base.items() if name != "learned"}
+    if is_news or (now is not None and has_moved(parse_learned(base.get("learned")), now)):
+        return {"learned": learned}
+    return kept
 
 
 def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:

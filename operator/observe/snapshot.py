@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import Final
 
 from foresail.domain.accelerator import Pool
+from foresail.domain.memory import Learned
 from foresail.domain.snapshot import Demand, FleetSnapshot, Unknown, VariantObservation, WorkloadObservation
 from foresail.domain.workload import Variant, Workload, WorkloadKey
+from foresail.operator.learned import parse_learned
 from foresail.operator.observe.attainment import Buckets, observe_attainment, observe_pressure, read_buckets
 from foresail.operator.observe.demand import (
     MixMeter,
@@ -177,7 +179,17 @@ class Observer:
     def _with_past(self, observed: WorkloadObservation) -> WorkloadObservation:
         key = observed.workload.key
         history = self._past.history.window(key) if self._past.keeps_history else None
-        return replace(observed, recent=self._past.recent.window(key), history=history)
+        return replace(
+            observed,
+            recent=self._past.recent.window(key),
+            history=history,
+            learned=self._learned(observed.workload),
+        )
+
+    def _learned(self, workload: Workload) -> Learned | None:
+        """What the object says that was learned of it, unless it went meanwhile."""
+        stored = self._store.workloads.get(workload.key)
+        return None if stored is None or stored.uid != workload.uid else parse_learned(stored.status.get("learned"))
 
     def _pools(self) -> Mapping[str, Pool] | None:
         """Pools by accelerator; None where nodes, or the pods of other namespaces, are not to be seen."""

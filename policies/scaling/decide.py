@@ -18,7 +18,7 @@ from foresail.policies.scaling.guards import apply_guards
 from foresail.policies.scaling.outlook import describe_outlook
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.proposal import Proposal, propose
-from foresail.policies.scaling.recall import remember, renew
+from foresail.policies.scaling.recall import learned_of, remember, renew
 from foresail.policies.scaling.said import Said, gist
 from foresail.policies.scaling.schedule import open_schedule
 
@@ -70,6 +70,7 @@ def decide(case: Case, prices: Prices) -> Decided:
         variants=variants,
         conditions=judge_conditions(case, proposal, steps),
         outlook=outlook if case.seats else replace(outlook, usd_per_hour=None),  # unknown, not free
+        learned=learned_of(memory),
     )
     return Decided(decision, memory)
 

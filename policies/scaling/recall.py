@@ -10,16 +10,17 @@ from types import MappingProxyType
 
 from foresail.domain.accelerator import Accelerator
 from foresail.domain.decision import VariantDecision
-from foresail.domain.memory import CapacityBelief, Change, Recommendation, WorkloadMemory
+from foresail.domain.memory import CapacityBelief, Change, Learned, Recommendation, WorkloadMemory
 from foresail.domain.snapshot import FIELD_MANAGER, Demand, VariantObservation, WorkloadObservation
 from foresail.domain.workload import Behavior, ScalingRules, Variant
-from foresail.policies.scaling.capacity import prior_work
+from foresail.policies.scaling.capacity import Work, prior_work
 from foresail.policies.scaling.case import Case, edit_key
 from foresail.policies.scaling.lead_time import merge_startups
-from foresail.policies.scaling.learning import learn, start_belief, work_of
+from foresail.policies.scaling.learning import is_usable, learn, start_belief, work_of
 from foresail.policies.scaling.said import Said
 
 REMEMBERED = 2000  # an hour's window at the shortest sensible cycle, several variants
+SAME_WORK = 1e-6  # as a share: what is read back from an object was rounded
 
 
 def recall(
@@ -29,8 +30,14 @@ def recall(
     now: float,
     accelerators: Mapping[str, Accelerator],
 ) -> WorkloadMemory:
-    """What is remembered of a workload, this cycle's signals included; another UID starts afresh."""
-    if memory is None or memory.uid != observation.workload.uid:
+    """What is remembered of a workload, this cycle's signals included.
+
+    Another UID starts afresh. Where nothing is remembered, after a restart or a change of leader, what the object says
+    that was learned is taken up: without it a profile that claims too much would halve a healthy fleet.
+    """
+    if memory is None:
+        memory = _take_up(observation)
+    elif memory.uid != observation.workload.uid:
         memory = WorkloadMemory(uid=observation.workload.uid)
     memory = _forget(memory, observation, now)
     known = isinstance(observation.demand, Demand)
@@ -53,13 +60,29 @@ def recall(
     )
 
 
+def _take_up(observation: WorkloadObservation) -> WorkloadMemory:
+    learned = observation.learned or Learned()
+    return WorkloadMemory(observation.workload.uid, log_feedback=learned.log_feedback, capacity=learned.capacity)
+
+
+def learned_of(memory: WorkloadMemory) -> Learned:
+    """What of a memory the object should say, for a leader that remembers nothing."""
+    usable = {name: belief for name, belief in memory.capacity.items() if is_usable(belief)}
+    return Learned(memory.log_feedback, MappingProxyType(usable))
+
+
 def _since(before: float | None, now: float) -> float:
     """A duration goes on, unless it never began or the clock was set back behind its beginning."""
     return now if before is None or before > now else before
 
 
 def _forget(memory: WorkloadMemory, observation: WorkloadObservation, now: float) -> WorkloadMemory:
-    """Drop what is too old, from the future, or of a variant that is gone or has another target."""
+    """Drop what is too old, from the future, or of a variant that is gone.
+
+    A target that was made anew has no proposals and no changes behind it, but it runs the same model on the same
+    accelerator: what its replicas sustain and how long they take to start still hold.
+    """
+    named = {v.name for v in observation.variants}
     kept = {v.name for v in observation.variants if not _is_replaced(v, memory)}
     behavior = observation.workload.behavior
     longest_window = max(
@@ -74,9 +97,9 @@ def _forget(memory: WorkloadMemory, observation: WorkloadObservation, now: float
         changes=tuple(c for c in memory.changes if c.variant in kept and now - longest_period < c.time <= now)[
             -REMEMBERED:
         ],
-        capacity={name: belief for name, belief in memory.capacity.items() if name in kept},
-        startup_seconds={name: seconds for name, seconds in memory.startup_seconds.items() if name in kept},
-        last_required={name: count for name, count in memory.last_required.items() if name in kept},
+        capacity={name: belief for name, belief in memory.capacity.items() if name in named},
+        startup_seconds={name: seconds for name, seconds in memory.startup_seconds.items() if name in named},
+        last_required={name: count for name, count in memory.last_required.items() if name in named},
     )
 
 
@@ -127,8 +150,24 @@ def _belief_of(
     work = prior_work(variant, accelerator, observation, held=work_of(before) if before else None)
     if work is None:
         return None
-    belief = before if before is not None and work_of(before) == work else start_belief(work)
+    belief = start_belief(work) if before is None else _rebase(before, work)
     return learn(belief, observed)
+
+
+def _rebase(belief: CapacityBelief, work: Work) -> CapacityBelief:
+    """The belief relative to this prior: another prior starts afresh."""
+    former = work_of(belief)
+    seconds = (
+        (former.seconds_per_input_token, work.seconds_per_input_token),
+        (former.seconds_per_output_token, work.seconds_per_output_token),
+    )
+    if former.source != work.source or not all(math.isclose(*pair, rel_tol=SAME_WORK) for pair in seconds):
+        return start_belief(work)
+    return replace(
+        belief,
+        seconds_per_input_token=work.seconds_per_input_token,
+        seconds_per_output_token=work.seconds_per_output_token,
+    )
 
 
 def _edits_seen(memory: WorkloadMemory, observation: WorkloadObservation, now: float) -> Mapping[str, float]:

@@ -153,10 +153,10 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
     )
 
 
-def spec_schema(plural: str) -> dict[str, Any]:
-    """The schema of the spec of one of our kinds."""
+def spec_schema(plural: str, part: str = "spec") -> dict[str, Any]:
+    """The schema of the spec of one of our kinds, or of its status."""
     version = yaml.safe_load((CRDS / f"{plural}.yaml").read_text())["spec"]["versions"][0]
-    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"][part]
     return schema
 
 

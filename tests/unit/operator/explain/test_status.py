@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from foresail.domain.decision import Condition, Decision, Outlook, Step, VariantDecision
+from foresail.domain.memory import CapacityBelief, Learned
 from foresail.domain.workload import WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import ForbiddenError
@@ -215,6 +217,52 @@ def test_each_condition_knows_what_is_bad() -> None:
     assert not is_bad("Conflict", "False")
     assert not is_bad("Overridden", "True")
     assert not is_bad("CapacityAvailable", "Unknown")
+
+
+def learned_at(scale: float, **changes: Any) -> Learned:
+    belief = CapacityBelief(math.log(scale), 0.05**2, 40, 1e-4, 3e-4, "6 rps at 1000/250")
+    return Learned(0.0, {"h100": replace(belief, **changes)})
+
+
+def test_what_was_learned_goes_along_with_other_news() -> None:
+    first = status_of(make_decision(learned=learned_at(0.5)))
+    assert first["learned"]["variants"][0]["scale"] == "0.5"
+    status = status_of(make_decision(identity="d2", desired=8, learned=learned_at(0.51)), first)
+    assert status["learned"]["variants"][0]["scale"] == "0.51"
+
+
+def test_what_was_learned_is_news_only_when_it_moved_by_a_tenth() -> None:
+    first = status_of(make_decision(learned=learned_at(0.5)))
+    near = make_decision(learned=learned_at(0.54, observations=99, log_variance=0.1))
+    assert status_of(near, first, now=NOW + 15) == first
+    far = status_of(make_decision(learned=learned_at(0.56)), first, now=NOW + 15)
+    assert far == first | {"learned": far["learned"]}
+    assert far["learned"]["variants"][0]["scale"] == "0.56"
+    assert list(notices(first, far)) == []
+
+
+def test_a_variant_of_which_something_is_learned_first_is_news() -> None:
+    first = status_of(make_decision(learned=Learned()))
+    assert first["learned"] == {"feedbackFactor": "1"}
+    assert "variants" in status_of(make_decision(learned=learned_at(1.0)), first)["learned"]
+
+
+def test_what_cannot_be_written_is_no_news_for_ever() -> None:
+    first = status_of(make_decision(learned=learned_at(0.5, source="x" * 2000)))
+    later = make_decision(learned=learned_at(0.9, source="x" * 2000))
+    assert status_of(later, first, now=NOW + 15) == first
+
+
+def test_what_was_learned_is_kept_when_nothing_could_be_decided() -> None:
+    first = status_of(make_decision(learned=learned_at(0.5)))
+    assert status_of(None, first)["learned"] == first["learned"]
+    assert status_of(make_decision(identity="d2", desired=8), first)["learned"] == first["learned"]
+
+
+def test_what_somebody_else_made_of_it_is_mended() -> None:
+    first = status_of(make_decision(learned=learned_at(0.5)))
+    for nonsense in ({"feedbackFactor": "much"}, {}, "nothing"):
+        assert status_of(make_decision(learned=learned_at(0.5)), first | {"learned": nonsense}) == first
 
 
 class Desk:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from foresail.domain.accelerator import Pool
+from foresail.domain.memory import Learned
 from foresail.domain.snapshot import Demand, FleetSnapshot, Known, Unknown, WorkloadObservation
 from foresail.domain.workload import Engine, TargetRef, WorkloadKey
 from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
@@ -99,6 +100,13 @@ async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     assert variant.startup_seconds == (120.0, 120.0)
     assert variant.load_by_pod == dict.fromkeys(PODS, 12.0)
     assert (variant.rivals, variant.problem) == ((), None)
+
+
+async def test_what_the_object_says_that_was_learned_is_seen(house: House) -> None:
+    assert (await house.look()).learned is None
+    for learned, seen in (({"feedbackFactor": "1"}, Learned()), ({"feedbackFactor": "NaN"}, None), ([1], None)):
+        house.store.apply("MODIFIED", make_workload_body() | {"status": {"learned": learned}})
+        assert (await house.look()).learned == seen
 
 
 @pytest.mark.parametrize(("named", "seen"), [("vLLM", False), ("SGLang", True), ("Auto", True)])

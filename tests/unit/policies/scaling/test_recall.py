@@ -1,10 +1,15 @@
 from __future__ import annotations
 
-from foresail.domain.memory import CapacityBelief, Change, Memory, Recommendation, WorkloadMemory
+import math
+from dataclasses import replace
+
+from foresail.domain.memory import CapacityBelief, Change, Learned, Memory, Recommendation, WorkloadMemory
 from foresail.domain.snapshot import FIELD_MANAGER, Rival, Unknown, WorkloadObservation
 from foresail.domain.workload import Mode, Override, Schedule
 from foresail.policies.cycle import run_cycle
-from foresail.policies.scaling.recall import recall, renew
+from foresail.policies.scaling.capacity import LEARNED, Work, fit_work
+from foresail.policies.scaling.learning import start_belief
+from foresail.policies.scaling.recall import learned_of, recall, renew
 from foresail.policies.scaling.said import Said
 from tests.builders import (
     NOW,
@@ -20,6 +25,8 @@ from tests.builders import (
 )
 
 PROFILES = {"h100": make_accelerator()}
+# The belief that a replica sustains half of what the profile says.
+HALF = replace(start_belief(fit_work(PROFILES["h100"].capacity)), log_mean=math.log(0.5), observations=40)
 SAID = Said(1, 5, 7, (("h100", 7), ("a100", 0)), "ForecastDemand", "demand is expected at # rps")
 
 
@@ -57,13 +64,45 @@ def test_another_object_of_the_same_name_starts_afresh() -> None:
     assert (memory.changes, memory.log_feedback, memory.known_since) == ((), 0.0, NOW)
 
 
-def test_another_target_of_the_same_name_starts_its_history_afresh() -> None:
+def test_a_target_that_was_made_anew_has_no_history_but_what_was_learned_of_its_variant_holds() -> None:
     observed = make_variant_observation(target_uid="recreated")
-    memory = recalled(make_observation(variants=[observed]), full_memory())
+    memory = recalled(make_observation(variants=[observed]), replace(full_memory(), capacity={"h100": HALF}))
     assert memory.recommendations == (Recommendation(NOW, "h100", 5),)
-    assert (memory.changes, memory.last_required) == ((), {})
-    assert memory.startup_seconds["h100"] == (180.0, 180.0, 180.0)
+    assert (memory.changes, memory.last_required) == ((), {"h100": 9})
+    assert memory.startup_seconds["h100"] == (90.0, 180.0, 180.0, 180.0)
     assert memory.target_uids == {"h100": "recreated"}
+    assert memory.capacity == {"h100": HALF}
+
+
+def test_a_leader_that_remembers_nothing_takes_up_what_the_object_says() -> None:
+    memory = recalled(make_observation(learned=Learned(0.3, {"h100": HALF, "gone": HALF})))
+    assert memory.uid == make_workload().uid
+    assert (memory.log_feedback, memory.capacity) == (0.3, {"h100": HALF})
+    assert memory.recommendations == (Recommendation(NOW, "h100", 5),)
+
+
+def test_what_is_remembered_is_newer_than_what_the_object_says() -> None:
+    said = make_observation(learned=Learned(0.3, {"h100": replace(HALF, log_mean=0.1)}))
+    memory = recalled(said, replace(full_memory(), capacity={"h100": HALF}))
+    assert (memory.log_feedback, memory.capacity) == (0.2, {"h100": HALF})
+    assert recalled(said, full_memory(uid="the one before")).log_feedback == 0.0
+
+
+def test_what_the_object_says_of_another_prior_is_not_taken_up() -> None:
+    for other in (replace(HALF, source="9 rps at 1000/250"), replace(HALF, seconds_per_output_token=1.0)):
+        memory = recalled(make_observation(learned=Learned(0.3, {"h100": other})))
+        assert (memory.capacity["h100"].log_mean, memory.log_feedback) == (0.0, 0.3)
+
+
+def test_a_prior_that_was_rounded_when_it_was_written_is_the_same_prior() -> None:
+    rounded = replace(HALF, seconds_per_input_token=HALF.seconds_per_input_token * (1 + 1e-9))
+    assert recalled(make_observation(learned=Learned(0.0, {"h100": rounded}))).capacity == {"h100": HALF}
+
+
+def test_only_beliefs_that_replicas_may_rest_on_are_told() -> None:
+    unsure = start_belief(Work(1 / 3, 1.0, LEARNED))
+    memory = WorkloadMemory("u", log_feedback=0.2, capacity={"h100": HALF, "a100": unsure})
+    assert learned_of(memory) == Learned(0.2, {"h100": HALF})
 
 
 def test_a_target_that_is_missing_for_a_while_keeps_its_history() -> None:
