@@ -1,7 +1,8 @@
 """Events: what `kubectl describe` and `kubectl get events` tell; the same news again is counted, not repeated.
 
-Core v1 Events, because `kubectl describe` shows their count and last time. The same (object, reason, message) within
-an hour, which is as long as the API server keeps an Event, raises the count of the one that is there.
+Core v1 Events, because `kubectl describe` shows their count and last time. What says the same of an object (its reason,
+and its sentence apart from numbers) within an hour, which is as long as the API server keeps an Event, raises the count
+of the one that is there, which then shows the newest sentence.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import MERGE_PATCH, NotFoundError
 from foresail.operator.actuate.outbox import Outbox
 from foresail.operator.explain.status import API_VERSION, KIND, Notice
+from foresail.policies.scaling.said import gist
 from foresail.service.document import to_instant
 
 SAME_SECONDS = 3600.0
@@ -27,8 +29,9 @@ COMPONENT = "foresail"
 @dataclass(slots=True)
 class _Told:
     name: str
-    count: int
+    first: float
     last: float
+    count: int = 0
 
 
 class EventRecorder:
@@ -42,10 +45,10 @@ class EventRecorder:
     def record(self, key: WorkloadKey, uid: str, notice: Notice, now: float) -> None:
         """Have an Event created, or the one that says the same counted up."""
         self._told = {same: told for same, told in self._told.items() if now - told.last < SAME_SECONDS}
-        same = (uid, notice.reason, notice.message)
+        same = (uid, notice.reason, gist(notice.message))
         told = self._told.get(same)
         if told is None:
-            told = self._told[same] = _Told(f"{key.name[:200]}.{uuid.uuid4().hex[:16]}", 0, now)
+            told = self._told[same] = _Told(f"{key.name[:200]}.{uuid.uuid4().hex[:16]}", now, now)
         told.count += 1
         told.last = now
         self._outbox.put(("event", told.name), partial(self._send, key, uid, notice, told, first=told.count == 1))
@@ -53,7 +56,11 @@ class EventRecorder:
     async def _send(self, key: WorkloadKey, uid: str, notice: Notice, told: _Told, *, first: bool) -> None:
         folder = f"/api/v1/namespaces/{key.namespace}/events"
         if not first:
-            again = {"count": told.count, "lastTimestamp": to_instant(told.last)}
+            again = {
+                "message": notice.message[:MAX_MESSAGE],
+                "count": told.count,
+                "lastTimestamp": to_instant(told.last),
+            }
             try:
                 await self._writer.write("PATCH", f"{folder}/{told.name}", again, content_type=MERGE_PATCH)
             except NotFoundError:  # it was kept no longer, or never got there
@@ -79,7 +86,7 @@ def _event(key: WorkloadKey, uid: str, notice: Notice, told: _Told) -> dict[str,
         "reason": notice.reason,
         "message": notice.message[:MAX_MESSAGE],
         "count": told.count,
-        "firstTimestamp": to_instant(told.last),
+        "firstTimestamp": to_instant(told.first),
         "lastTimestamp": to_instant(told.last),
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from foresail.domain.decision import Condition, Decision, VariantDecision
 from foresail.domain.errors import ActuationError
+from foresail.domain.reason import Reason
 from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
@@ -44,6 +45,27 @@ _BAD = {
     "Conflict": ("True",),
     "Overridden": (),
 }
+# Behind a number that stays, these are a person or an outside cause. The others are our own damping: no news.
+_CAUSES = frozenset(
+    {
+        Reason.CAPACITY_UNKNOWN,
+        Reason.CONFLICTING_CONTROLLER,
+        Reason.DEMAND_UNKNOWN,
+        Reason.EDITED_BY_HAND,
+        Reason.FALLBACK_LAST_FORECAST,
+        Reason.FALLBACK_STATIC,
+        Reason.MAX_REPLICAS,
+        Reason.METRICS_UNKNOWN,
+        Reason.MIN_REPLICAS,
+        Reason.MODE_OFF,
+        Reason.OVERRIDE,
+        Reason.POOL_EXHAUSTED,
+        Reason.REPLICAS_STUCK,
+        Reason.SCALING_DISABLED,
+        Reason.SCHEDULE_FLOOR,
+        Reason.TARGET_NOT_FOUND,
+    }
+)
 
 
 class Object(NamedTuple):
@@ -106,9 +128,12 @@ def _learned(decision: Decision | None, status: Mapping[str, Any], base: Mapping
 
 
 def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
-    """What a new status tells that the old one did not: a decision to change, and conditions that turned."""
+    """What a new status tells that the old one did not: a decision that people should hear of, conditions that turned.
+
+    A decision is one when it changes replicas, or when a person or an outside cause has come to stand behind a number.
+    """
     old, new = base.get("lastDecision") or {}, status.get("lastDecision") or {}
-    if new.get("id") != old.get("id") and (new["from"] != new["to"] or new["reason"] != old.get("reason")):
+    if new.get("id") != old.get("id") and (_changes(old, new) or _has_new_cause(old, new)):
         yield Notice(False, new["reason"], new["message"])
     before = {entry["type"]: entry for entry in base.get("conditions", [])}
     told = set()
@@ -120,6 +145,15 @@ def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Noti
         if news and (entry["reason"], entry["message"]) not in told:
             told.add((entry["reason"], entry["message"]))
             yield Notice(bad, entry["reason"], entry["message"])
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    # What was told already is not done yet, or is refused: then a reason that wavers changes nothing.
+    return bool(new["from"] != new["to"] and (new["from"], new["to"]) != (old.get("from"), old.get("to")))
+
+
+def _has_new_cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return new["reason"] in _CAUSES and new["reason"] != old.get("reason")
 
 
 def is_bad(condition_type: str, status: str) -> bool:

@@ -55,9 +55,21 @@ async def test_other_news_and_old_news_are_new_events() -> None:
     assert desk.counts() == [1, 1, 1]
 
 
+async def test_news_that_differs_in_numbers_only_is_counted_and_shows_the_newest() -> None:
+    desk = Desk()
+    goes = Notice(False, "ForecastDemand", "prod/chat: 5 → 7 replicas. In 180 s demand is expected at 38 rps.")
+    await desk.record(goes)
+    await desk.record(goes._replace(message="prod/chat: 7 → 1 replica. In 180 s demand is expected at 4.2 rps."))
+    (event,) = desk.api.objects.values()
+    assert (event["count"], event["message"][:26]) == (2, "prod/chat: 7 → 1 replica. ")
+    assert event["reason"] == "ForecastDemand"
+
+
 async def test_an_event_that_was_not_kept_is_created_again() -> None:
     desk = Desk()
     await desk.record()
     desk.api.objects.clear()
     await desk.record(now=NOW + 60)
     assert desk.counts() == [2]
+    (event,) = desk.api.objects.values()
+    assert (event["firstTimestamp"], event["lastTimestamp"]) == ("2026-11-23T12:00:00Z", "2026-11-23T12:01:00Z")

@@ -203,6 +203,33 @@ def test_a_decision_to_change_is_news_and_one_to_stay_is_not() -> None:
     assert list(notices(go, arrived)) == []
 
 
+@pytest.mark.parametrize("reason", ["ConsolidationUnsafe", "Stabilized", "StepLimited", "DemandNow", "LeaderChanged"])
+def test_our_own_damping_of_a_number_that_stays_is_no_news(reason: str) -> None:
+    stay = status_of(make_decision(desired=5))
+    damped = status_of(make_decision(identity="d2", desired=5, reason=reason), stay)
+    assert damped["lastDecision"]["id"] == "d2"
+    assert list(notices(stay, damped)) == []
+    assert list(notices(damped, status_of(make_decision(identity="d3", desired=5), damped))) == []
+
+
+@pytest.mark.parametrize(
+    "reason", ["Override", "ScheduleFloor", "MaxReplicas", "ConflictingController", "ReplicasStuck", "MetricsUnknown"]
+)
+def test_a_cause_from_outside_behind_a_number_that_stays_is_news_once(reason: str) -> None:
+    stay = status_of(make_decision(desired=5))
+    held = status_of(make_decision(identity="d2", desired=5, reason=reason), stay)
+    assert [notice.reason for notice in notices(stay, held)] == [reason]
+    other_words = make_decision(identity="d3", desired=5, reason=reason, message="the same with other words")
+    assert list(notices(held, status_of(other_words, held))) == []
+
+
+def test_a_change_that_is_not_carried_out_is_told_once_whatever_the_reason() -> None:
+    go = status_of(make_decision(identity="d2"), status_of(make_decision(desired=5)))
+    again = status_of(make_decision(identity="d3", reason="StepLimited"), go)
+    assert again["lastDecision"]["id"] == "d3"
+    assert list(notices(go, again)) == []
+
+
 def test_a_condition_that_turns_is_news_both_ways_and_bad_ones_are_warnings() -> None:
     good = status_of(make_decision())
     bad = status_of(make_decision(conditions=(replace(READY, status="False", reason="MetricsUnknown"),)), good)
