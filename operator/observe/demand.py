@@ -132,15 +132,22 @@ def observe_flows(variants: Sequence[RolePods], telemetry: Telemetry, times: Tim
     return generating if isinstance(generating, Unknown) else (entering, generating)
 
 
-def observe_served(pods: VariantPods, telemetry: Telemetry) -> Demand | None:
-    """What the ready pods of one variant served together; None when a part of it is unknown."""
-    keys = keys_of(pods.ready)
+def observe_served(pods: VariantPods, telemetry: Telemetry, times: Times) -> Demand | None:
+    """What the ready pods of one variant served together, and no others; None when a part of it is unknown.
+
+    The rate of a pod is a mean of the window from its second sample on, so what was before it was there does not
+    dilute it. But an engine may be scraped before requests are sent to it, and its batch fills as long as requests
+    last. So a pod that became ready within the window is taken to serve what those of longer standing do; only where
+    there are none, it counts as it is seen.
+    """
+    settled = tuple(pod for pod in pods.ready if not _is_new(pod, times.now, times.window_seconds)) or pods.ready
+    keys = keys_of(settled)
     counted = telemetry.counters_of(keys)
     flows = [telemetry.flow(key, counted=counted) for key in keys]
     known = [flow for flow in flows if flow is not None]
     if not known or len(known) < len(flows):
         return None
-    total = _sum(known)
+    total = _sum(known).times(len(pods.ready) / len(settled))
     return Demand(total.finished, total.prompt_tokens, total.generation_tokens)
 
 

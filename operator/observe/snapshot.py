@@ -162,7 +162,8 @@ class Observer:
         if isinstance(target, Unknown):
             return VariantObservation(variant.name, None, problem=target, rivals=rivals)
         ready, telemetry = keys_of(pods.ready), seen.telemetry.of(workload.engine)
-        served, window = observe_served(pods, telemetry), self._poll.queries.window_seconds
+        window = self._poll.queries.window_seconds
+        served = observe_served(pods, telemetry, Times(seen.now, self._grace_seconds, window))
         log = self._remembered[workload.key].startups.setdefault(f"{variant.name}/{target.uid}", StartupLog())
         return VariantObservation(
             name=variant.name,

@@ -53,6 +53,10 @@ def observe(telemetry: Telemetry, *variants: RolePods | VariantPods) -> Demand |
     return flows if isinstance(flows, Unknown) else arrivals(*flows, MixMeter().note(*flows, NOW))
 
 
+def served(pods: VariantPods, telemetry: Telemetry) -> Demand | None:
+    return observe_served(pods, telemetry, Times(NOW, GRACE, WINDOW))
+
+
 def vars_of(demand: Demand) -> tuple[float, float, float]:
     return demand.requests_per_second, demand.input_tokens_per_second, demand.output_tokens_per_second
 
@@ -209,9 +213,25 @@ def test_prefill_tells_requests_and_input_and_decode_tells_output() -> None:
 
 def test_what_a_variant_served_is_known_only_if_all_its_ready_pods_are() -> None:
     telemetry = tell_of({"a": PodLoad(rps=4.0, waiting_growth=3.0), "b": PodLoad(rps=2.0)})
-    assert observe_served(ready("a", "b"), telemetry) == Demand(6.0, 6000.0, 1500.0)
-    assert observe_served(ready("a", "c"), telemetry) is None
-    assert observe_served(VariantPods(), telemetry) is None
+    assert served(ready("a", "b"), telemetry) == Demand(6.0, 6000.0, 1500.0)
+    assert served(ready("a", "c"), telemetry) is None
+    assert served(VariantPods(), telemetry) is None
+    others = together(ready("a"), ready("b", ready_after=None))
+    assert served(others, telemetry) == Demand(4.0, 4000.0, 1000.0)  # b is not ready
+
+
+@pytest.mark.parametrize("new", [PodLoad(rps=0.5), PodLoad(missing=frozenset({"growth"}))])
+def test_a_pod_that_has_just_become_ready_serves_what_its_siblings_do(new: PodLoad) -> None:
+    pods, telemetry = (
+        together(ready("a", "b"), ready("new", **JUST_NOW)),
+        tell_of({"a": PodLoad(), "b": PodLoad(rps=2.0), "new": new}),
+    )
+    assert served(pods, telemetry) == Demand(9.0, 9000.0, 2250.0)  # 4 and 2 rps, and as much as both on average
+
+
+def test_where_all_pods_have_just_become_ready_they_count_as_they_are_seen() -> None:
+    telemetry = tell_of({"a": PodLoad(rps=0.5), "b": PodLoad(rps=1.5)})
+    assert served(ready("a", "b", **JUST_NOW), telemetry) == Demand(2.0, 2000.0, 500.0)
 
 
 def test_the_queue_is_known_if_every_settled_pod_tells_it() -> None:
