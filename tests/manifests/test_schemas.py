@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kubernetes import client
 
 from foresail.domain.accelerator import Accelerator
 from foresail.domain.errors import SpecError
+from foresail.domain.memory import Learned
 from foresail.domain.workload import Workload
+from foresail.operator.learned import parse_learned, to_learned
 from foresail.operator.manifest import to_accelerator_manifest
 from foresail.operator.resources import parse_accelerator, parse_workload, to_manifest
 from tests.conftest import ROOT, Cluster, wait_for
 from tests.manifests.conftest import DryRun, RefusedError
-from tests.property.operator.strategies import accelerators, described_by, spec_schema, workloads
+from tests.property.operator.strategies import accelerators, described_by, learned, spec_schema, workloads
 
 pytestmark = pytest.mark.cluster
 
@@ -91,6 +95,67 @@ def test_the_schemas_defaults_are_the_parsers(dry_run: DryRun) -> None:
 
     profile = manifest("AcceleratorProfile", {"capacity": [{"model": "m", "requestsPerSecond": "1"}]})
     assert parse_accelerator(dry_run.create(profile)) == parse_accelerator(profile)
+
+
+@pytest.fixture
+def write_learned(cluster: Cluster, dry_run: DryRun, namespace: str) -> Callable[[Any], Any]:
+    """Has a `status.learned` checked, and gives it back as it would be stored."""
+    body = manifest("ModelDeployment", {"variants": [{"name": "h100", "scaleTargetRef": {"name": "chat"}}]})
+    body["metadata"]["namespace"] = namespace
+    cluster.kubectl.apply(body)
+    place = ("foresail.dev", "v1alpha1", namespace, "modeldeployments", body["metadata"]["name"])
+
+    def write(learned: Any) -> Any:
+        status = {"status": {"learned": learned}}
+        try:
+            answer = dry_run.api.patch_namespaced_custom_object_status(
+                *place, status, dry_run="All", field_validation="Strict"
+            )
+        except client.ApiException as error:
+            raise RefusedError(error.body) from error
+        return answer["status"]["learned"]
+
+    return write
+
+
+@given(learned=learned)
+@against_the_server
+def test_all_that_was_learned_is_accepted_and_comes_back_as_itself(
+    write_learned: Callable[[Any], Any], learned: Learned
+) -> None:
+    written = to_learned(learned)
+
+    assert write_learned(written) == written
+
+
+@given(value=described_by(spec_schema("modeldeployments", "status")["properties"]["learned"]))
+@against_the_server
+def test_what_the_server_accepts_as_learned_is_read_or_does_not_count(
+    write_learned: Callable[[Any], Any], value: dict[str, Any]
+) -> None:
+    try:
+        stored = write_learned(value)
+    except RefusedError:  # two variants of one name
+        return
+    read = parse_learned(stored)
+    assert read is None or len(read.capacity) <= len(stored.get("variants", []))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": 0.5},
+        {"scale": "NaN"},
+        {"scale": "-1"},
+        {"source": "x" * 1025},
+        {"observations": -1},
+        {"deviation": None},
+    ],
+)
+def test_what_cannot_have_been_learned_is_refused(write_learned: Callable[[Any], Any], change: dict[str, Any]) -> None:
+    [entry] = STATUS["learned"]["variants"]
+    with pytest.raises(RefusedError):
+        write_learned({"feedbackFactor": "1", "variants": [entry | change]})
 
 
 REFUSALS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text())
@@ -174,6 +239,21 @@ STATUS: dict[str, Any] = {
             {"rule": "limit_step_up", "before": 9, "after": 7, "reason": "StepLimited", "message": LONG},
         ]
         * 64,
+    },
+    "learned": {
+        "feedbackFactor": "1.3",
+        "variants": [
+            {
+                "name": "h100",
+                "scale": "0.5",
+                "deviation": "0.05",
+                "observations": 40,
+                "secondsPerInputToken": "0.0000952380952",
+                "secondsPerOutputToken": "0.000285714286",
+                "source": "x" * 1024,
+                "most": "0.45",
+            }
+        ],
     },
     "conditions": [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from hypothesis import strategies as st
 
 from foresail.domain.accelerator import Accelerator, CapacityPoint
+from foresail.domain.memory import CapacityBelief, Learned
 from foresail.domain.workload import (
     Behavior,
     Engine,
@@ -151,6 +153,22 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
         usd_per_gpu_hour=draw(st.none() | prices),
         capacity=tuple(CapacityPoint(model, gpus, draw(rates), *pair) for model, gpus, pair in keys),
     )
+
+
+# What learning may come to.
+seconds = st.just(0.0) | st.floats(1e-17, 1e6)
+sources = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
+beliefs = st.builds(
+    CapacityBelief,
+    log_mean=st.floats(-20, 20),
+    log_variance=st.floats(1e-6, 30),
+    observations=st.integers(0, 2**31 - 1),
+    seconds_per_input_token=seconds,
+    seconds_per_output_token=seconds,
+    source=sources,
+    log_most=st.just(-math.inf) | st.floats(-20, 20),
+)
+learned = st.builds(Learned, st.floats(-0.7, 0.92), st.dictionaries(labels, beliefs, max_size=4))
 
 
 def spec_schema(plural: str, part: str = "spec") -> dict[str, Any]:

@@ -11,22 +11,10 @@ from hypothesis import strategies as st
 
 from foresail.domain.memory import CapacityBelief, Learned
 from foresail.operator.learned import has_moved, parse_learned, to_learned
-from tests.property.operator.strategies import described_by, labels, spec_schema
+from tests.property.operator.strategies import described_by, learned, spec_schema
 
 SCHEMA = spec_schema("modeldeployments", "status")["properties"]["learned"]
 
-seconds = st.just(0.0) | st.floats(1e-17, 1e6)
-beliefs = st.builds(
-    CapacityBelief,
-    log_mean=st.floats(-20, 20),
-    log_variance=st.floats(1e-6, 30),
-    observations=st.integers(0, 2**31 - 1),
-    seconds_per_input_token=seconds,
-    seconds_per_output_token=seconds,
-    source=st.text(max_size=40),
-    log_most=st.just(-math.inf) | st.floats(-20, 20),
-)
-learned = st.builds(Learned, st.floats(-0.7, 0.92), st.dictionaries(labels, beliefs, max_size=4))
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
 values = st.recursive(
     scalars,
