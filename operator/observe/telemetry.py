@@ -179,7 +179,7 @@ class Telemetry:
         if not age <= self._fresh_seconds:
             return Unknown(
                 Reason.STALE_SERIES,
-                f"the last sample with labels {labels} is {age:.0f} s old, beyond {self._fresh_seconds:.0f} s with a "
+                f"the last sample with labels {labels} is older than {self._fresh_seconds:.0f} s with a "
                 f"scrape every {self._scrape_seconds:g} s; check that the scrape target is up, and that "
                 "scrape_interval_seconds, where it is set, is Prometheus'",
             )

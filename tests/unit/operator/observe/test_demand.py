@@ -106,7 +106,7 @@ def test_a_counter_that_an_idle_engine_has_not_made_yet_is_zero_if_its_name_is_k
     ("load", "reason", "words"),
     [
         (PodLoad(missing=frozenset({"age"})), "NoSeries", ['namespace="prod", pod="b"', "PodMonitor"]),
-        (PodLoad(age_seconds=120.0), "StaleSeries", ["120 s old", "scrape_interval_seconds"]),
+        (PodLoad(age_seconds=120.0), "StaleSeries", ["older than 50 s", "scrape_interval_seconds"]),
         (PodLoad(age_seconds=math.nan), "StaleSeries", []),
         (PodLoad(rps=math.nan), "NotFinite", ["vllm:request_success_total"]),
         (PodLoad(rps=math.inf), "NotFinite", ["inf"]),

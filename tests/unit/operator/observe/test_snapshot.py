@@ -203,7 +203,7 @@ async def test_a_scrape_interval_that_is_set_is_not_measured(house: House, setti
         seen = (await observer.observe(NOW, NOW)).workloads[KEY]
     assert isinstance(seen.demand, Unknown)
     assert seen.demand.reason == "StaleSeries"
-    assert "150 s old, beyond 50 s with a scrape every 15 s" in seen.demand.message
+    assert "is older than 50 s with a scrape every 15 s" in seen.demand.message
     assert "spacings" not in {report.name for report in house.reports}
 
 
