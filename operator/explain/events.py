@@ -17,7 +17,8 @@ from foresail.domain.workload import WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import MERGE_PATCH, NotFoundError
 from foresail.operator.actuate.outbox import Outbox
-from foresail.operator.explain.status import API_VERSION, KIND, Notice
+from foresail.operator.explain.notices import Notice
+from foresail.operator.explain.status import API_VERSION, KIND
 from foresail.policies.scaling.said import gist
 from foresail.service.document import to_instant
 

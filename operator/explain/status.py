@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from foresail.domain.decision import Condition, Decision, VariantDecision
 from foresail.domain.errors import ActuationError
-from foresail.domain.reason import Reason
 from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
+from foresail.operator.explain.notices import Notice, notices
 from foresail.operator.learned import has_moved, parse_learned, to_learned
 from foresail.policies.scaling.said import Said, gist
 from foresail.service.document import to_instant, to_last_decision
@@ -36,36 +36,6 @@ CONDITION_TYPES = (
     "Overridden",
 )
 APART = ("conditions", "observedGeneration", "learned")  # of a status, what is no number
-# Without an inventory, or before enough forecasts are due, nothing is wrong.
-_BAD = {
-    "Ready": ("False", "Unknown"),
-    "MetricsAvailable": ("False", "Unknown"),
-    "TargetResolved": ("False", "Unknown"),
-    "ForecastCalibrated": (),
-    "Conflict": ("True",),
-    "Overridden": (),
-}
-# Behind a number that stays, these are a person or an outside cause. The others are our own damping: no news.
-_CAUSES = frozenset(
-    {
-        Reason.CAPACITY_UNKNOWN,
-        Reason.CONFLICTING_CONTROLLER,
-        Reason.DEMAND_UNKNOWN,
-        Reason.EDITED_BY_HAND,
-        Reason.FALLBACK_LAST_FORECAST,
-        Reason.FALLBACK_STATIC,
-        Reason.MAX_REPLICAS,
-        Reason.METRICS_UNKNOWN,
-        Reason.MIN_REPLICAS,
-        Reason.MODE_OFF,
-        Reason.OVERRIDE,
-        Reason.POOL_EXHAUSTED,
-        Reason.REPLICAS_STUCK,
-        Reason.SCALING_DISABLED,
-        Reason.SCHEDULE_FLOOR,
-        Reason.TARGET_NOT_FOUND,
-    }
-)
 
 
 class Object(NamedTuple):
@@ -76,14 +46,6 @@ class Object(NamedTuple):
     generation: int
     status: Mapping[str, Any]
     workload: Workload | None
-
-
-class Notice(NamedTuple):
-    """Something new that people should hear of."""
-
-    warning: bool
-    reason: str
-    message: str
 
 
 def build_status(
@@ -125,40 +87,6 @@ def _learned(decision: Decision | None, status: Mapping[str, Any], base: Mapping
     if is_news or (now is not None and has_moved(parse_learned(base.get("learned")), now)):
         return {"learned": learned}
     return kept
-
-
-def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
-    """What a new status tells that the old one did not: a decision that people should hear of, conditions that turned.
-
-    A decision is one when it changes replicas, or when a person or an outside cause has come to stand behind a number.
-    """
-    old, new = base.get("lastDecision") or {}, status.get("lastDecision") or {}
-    if new.get("id") != old.get("id") and (_changes(old, new) or _has_new_cause(old, new)):
-        yield Notice(False, new["reason"], new["message"])
-    before = {entry["type"]: entry for entry in base.get("conditions", [])}
-    told = set()
-    for entry in status["conditions"]:
-        was = before.get(entry["type"])
-        bad = is_bad(entry["type"], entry["status"])
-        turned = was is not None and was["status"] != entry["status"]
-        news = (turned or bad) and (was is None or (was["status"], was["reason"]) != (entry["status"], entry["reason"]))
-        if news and (entry["reason"], entry["message"]) not in told:
-            told.add((entry["reason"], entry["message"]))
-            yield Notice(bad, entry["reason"], entry["message"])
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    # What was told already is not done yet, or is refused: then a reason that wavers changes nothing.
-    return bool(new["from"] != new["to"] and (new["from"], new["to"]) != (old.get("from"), old.get("to")))
-
-
-def _has_new_cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return new["reason"] in _CAUSES and new["reason"] != old.get("reason")
-
-
-def is_bad(condition_type: str, status: str) -> bool:
-    """Whether a condition's status is one to warn of; an override and a forecast under test are nobody's fault."""
-    return status in _BAD.get(condition_type, ("False",))
 
 
 def _order(condition_type: str) -> tuple[int, str]:

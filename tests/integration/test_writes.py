@@ -15,7 +15,8 @@ from foresail.operator.actuate.outbox import Outbox, TokenBucket
 from foresail.operator.actuate.scale import OutcomeKind, scale
 from foresail.operator.clock import SystemClock
 from foresail.operator.explain.events import EventRecorder
-from foresail.operator.explain.status import Notice, Object, StatusWriter
+from foresail.operator.explain.notices import Notice
+from foresail.operator.explain.status import Object, StatusWriter
 from foresail.operator.lease import Lease, LeaseTiming
 from tests.builders import NOW, make_workload
 from tests.integration.conftest import deployments, make_deployment, make_model_deployment, model_deployments

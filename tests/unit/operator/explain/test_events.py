@@ -4,7 +4,7 @@ from foresail.domain.workload import WorkloadKey
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.outbox import Outbox, TokenBucket
 from foresail.operator.explain.events import EventRecorder
-from foresail.operator.explain.status import Notice
+from foresail.operator.explain.notices import Notice
 from tests.builders import NOW
 from tests.unit.operator.fakes import FakeApi, HandClock, HandLease
 
