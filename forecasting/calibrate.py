@@ -5,6 +5,9 @@ spread, below and above the expectation, move after each outcome so that in the 
 
     log s ← log s + GAIN · (share of indicators outside - 5 %)
 
+Promises overlap: a single jump breaks all that were made within a horizon before it. So those of a long horizon count
+less each, else one jump would widen forecasts of ten minutes for hours.
+
 References:
     Gibbs and Candès (2021), Adaptive Conformal Inference Under Distribution Shift, NeurIPS.
 """
@@ -23,6 +26,7 @@ from foresail.forecasting.past import Past
 OUTSIDE = 0.05  # on each side
 GAIN = 0.015  # twice as much costs 1 % of CRPS where the spread was right already
 LEAST_SPREAD, MOST_SPREAD = 0.6, 2.5
+OVERLAPPING = 10  # promises whose misses count in full; of more, each counts in proportion
 PEAK_STEPS = 2
 LEAST_OUTCOMES = 80  # 20 minutes of a cycle of 15 s
 MOST_OUTCOMES = 960  # four hours
@@ -86,14 +90,15 @@ class Calibration:
             stop = len(past) - round((past.end - promise.instant) / past.step_seconds)
             start = stop - promise.steps
             if start >= 0 and past.observed[start:stop].all():
-                self._learn(past.values[start:stop].max(axis=0), promise)
+                rows = max((promise.instant - promise.origin) / past.step_seconds, 1.0)
+                self._learn(past.values[start:stop].max(axis=0), promise, GAIN * min(OVERLAPPING / rows, 1.0))
 
-    def _learn(self, peak: FloatArray, promise: Promise) -> None:
+    def _learn(self, peak: FloatArray, promise: Promise, gain: float) -> None:
         under, over = float(np.mean(peak < promise.low)), float(np.mean(peak > promise.high))
         self._outside.append(under + over)
-        self.below = _moved(self.below, under)
-        self.above = _moved(self.above, over)
+        self.below = _moved(self.below, under, gain)
+        self.above = _moved(self.above, over, gain)
 
 
-def _moved(spread: float, outside: float) -> float:
-    return min(max(spread * float(np.exp(GAIN * (outside - OUTSIDE))), LEAST_SPREAD), MOST_SPREAD)
+def _moved(spread: float, outside: float, gain: float) -> float:
+    return min(max(spread * float(np.exp(gain * (outside - OUTSIDE))), LEAST_SPREAD), MOST_SPREAD)

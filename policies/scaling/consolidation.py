@@ -6,6 +6,8 @@ replica that is still starting carries nothing yet: with several variants, the n
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,36 +16,93 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.scaling import words
 from foresail.policies.scaling.bayes import ROUNDING, worth_of
-from foresail.policies.scaling.case import Case, Counts
+from foresail.policies.scaling.case import Case, Counts, Seat
+from foresail.policies.scaling.pressure import FULL
 from foresail.policies.scaling.prices import promised_share
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.verdict import Verdict
+
+BEYOND_SEEN = 1.15
+FEW = 6
+FAR_FROM_FULL = 2 / 3
+BUSY = 0.5  # below, pressure tells of engines that have a TPOT even when idle
 
 
 def check_consolidation(case: Case, counts: Counts) -> Verdict | None:
     """Raise a step down to the fewest replicas whose ready ones carry the demand, at most to what there is."""
     if isinstance(case.needs, Unknown) or all(n >= c for n, c in zip(counts, case.current, strict=True)):
         return None
+    full = [seat for seat, n in zip(case.seats, counts, strict=True) if n < seat.current and _is_full(seat)]
+    if full:
+        kept = tuple(max(n, seat.current) if seat in full else n for seat, n in zip(case.seats, counts, strict=True))
+        return Verdict(kept, Reason.CONSOLIDATION_UNSAFE, f"the replicas of {full[0].name} are full")
     if carries(case, case.needs, counts):
         return None
     safe = _fewest_safe(case, case.needs, counts)
     ready = sum(min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True))
-    return Verdict(
-        safe,
-        Reason.CONSOLIDATION_UNSAFE,
-        f"{words.replicas(ready)} left ready would not carry the demand of now and of the next "
-        f"{case.lead_time_seconds:.0f} s",
-    )
+    return Verdict(safe, Reason.CONSOLIDATION_UNSAFE, _why(case, case.needs, counts, ready))
 
 
 def carries(case: Case, needs: Needs, counts: Counts) -> bool:
     """Whether the ready replicas left by a step carry the demand of now, and the forecast but for the share allowed."""
-    left = np.array([min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True)])
+    left = _left(case, counts)
     allowed = 1.0 - promised_share(case.workload.slo)
-    return all(
+    return _is_proven(case, needs, counts) and all(
         _carries(left[[*seats]], needs.now[[*seats], None], 0.0)
         and _carries(left[[*seats]], needs.until[[*seats]], allowed)
         for seats in case.roles
+    )
+
+
+def _is_proven(case: Case, needs: Needs, counts: Counts) -> bool:
+    """Whether what is left was seen to do about as much before.
+
+    A profile may promise more than engines keep, so a step down gives nobody much more work than it ever had: when it
+    has had it for a minute and is not full, the next step may follow. Few replicas go one at a time, where those that
+    stay are believed to be far from full. Replicas that look busy go no further than their pressure lets expect.
+    """
+    left, ready = _left(case, counts), _left(case, case.current)
+    return all(
+        _carries(left[v], needs.proven[v, None], 0.0)
+        or (
+            _is_short_of_full(case, left, v)
+            and (
+                _carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0)
+                or (
+                    ready[v].sum() - 1 <= left[v].sum() < FEW
+                    and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0)
+                )
+            )
+        )
+        for v in map(list, case.roles)
+    )
+
+
+def _is_short_of_full(case: Case, left: NDArray[np.int_], seats: list[int]) -> bool:
+    """Whether replicas that look busy would stay short of full, their load being about the root of their pressure."""
+    return all(
+        left[v] >= case.seats[v].replicas.ready * math.sqrt(pressure)
+        for v in seats
+        if (pressure := case.seats[v].observation.pressure or 0.0) >= BUSY
+    )
+
+
+def _left(case: Case, counts: Counts) -> NDArray[np.int_]:
+    """Ready replicas by variant after a step."""
+    return np.array([min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True)])
+
+
+def _is_full(seat: Seat) -> bool:
+    pressure = seat.observation.pressure
+    return pressure is not None and pressure >= FULL
+
+
+def _why(case: Case, needs: Needs, counts: Counts, ready: int) -> str:
+    if not _is_proven(case, needs, counts):
+        return f"{words.replicas(ready)} left ready would have to serve much more each than any was seen to"
+    return (
+        f"{words.replicas(ready)} left ready would not carry the demand of now and of the next "
+        f"{case.lead_time_seconds:.0f} s"
     )
 
 

@@ -25,6 +25,8 @@ from foresail.policies.scaling.schedule import open_schedule
 # What a person wrote down is told even where a later rule cuts it.
 COMMANDS = frozenset({Reason.FALLBACK_STATIC, Reason.FALLBACK_LAST_FORECAST, Reason.SCHEDULE_FLOOR, Reason.OVERRIDE})
 
+HELD_SHARE = 0.8  # wanting less than this of what runs, a window or policy holds the rest, not the ordinary noise
+
 
 class Decided(NamedTuple):
     """A decision and what to remember."""
@@ -134,4 +136,6 @@ def _feedback(case: Case, proposal: Proposal, variants: tuple[VariantDecision, .
     schedule = open_schedule(case.workload.schedules, case.now)
     floor = max(sum(case.least), schedule.min_replicas if schedule else 0)
     capped = wanted >= sum(case.most) or bool(proposal.shortfall)
-    return update_feedback(case, variants, capped=capped, floored=wanted <= floor)
+    return update_feedback(
+        case, variants, capped=capped, floored=wanted <= floor or wanted < HELD_SHARE * sum(case.current)
+    )

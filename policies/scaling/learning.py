@@ -14,9 +14,12 @@ load; their geometric mean is taken. A bound that is too careful mends itself: i
 fuller and tell more. To divide by the pressure itself made a profile that was right grow by a quarter within an hour of
 moderate load, and requests late; to take what idle replicas show for an estimate lost half of κ in every night.
 
+κ stays above half of the most that a replica was seen to serve: a limit that the engine misses even when idle makes it
+look full however little it does, and every replica that is added look less able than the last.
+
 A bound that the belief already meets is no news; one that it does not is taken as an observation. Observations of
-successive cycles resemble each other, so each counts little and certainty has a limit: an engine that is replaced is
-relearned within ten minutes.
+successive cycles resemble each other, so each counts little (more when replicas are full, which is when it matters),
+and certainty has a limit: an engine that is replaced is relearned within minutes.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ from foresail.policies.scaling.pressure import FULL
 
 PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of twenty
 OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
+FULL_DEVIATION = 0.15  # of one cycle of full replicas, which is when it matters
+LEAST_SHARE_OF_MOST = math.log(0.5)
+FADE = math.log(2) / 5760  # of the most work seen, by cycle: half of it in a day of cycles of 15 s
+GATHER = 0.2  # of what is above it
 SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
 MOST_LOG_SCALE = 20.0  # e^±20 of any prior: no engine, but the dust of arithmetic, which would overflow later
@@ -49,10 +56,12 @@ TELLING_PRESSURE = 0.02  # less is not the trace of a request
 class Evidence(NamedTuple):
     """An observation of log κ and its correction's deviation; `bound`: κ is at least this; `tells`: it may be used."""
 
+    log_served: float
     log_scale: float
     deviation: float
     bound: bool
     tells: bool = False
+    full: bool = False
 
 
 def start_belief(work: Work) -> CapacityBelief:
@@ -82,24 +91,34 @@ def learn(belief: CapacityBelief, observation: VariantObservation) -> CapacityBe
     evidence = evidence_of(work_of(belief), observation)
     if evidence is None:
         return belief
+    belief = replace(belief, log_most=_most(belief.log_most, evidence))
     if evidence.bound and belief.log_mean >= evidence.log_scale and is_usable(belief):
         return belief
     count = belief.observations + int(evidence.tells)
     if belief.observations == 0 and belief.source == LEARNED:
         first = FIRST_DEVIATION**2 + evidence.deviation**2
         return replace(belief, log_mean=evidence.log_scale, log_variance=first, observations=count)
-    variance = OBSERVATION_DEVIATION**2 + evidence.deviation**2
+    variance = (FULL_DEVIATION if evidence.full else OBSERVATION_DEVIATION) ** 2 + evidence.deviation**2
     precision = 1.0 / belief.log_variance + 1.0 / variance
     mean = (belief.log_mean / belief.log_variance + evidence.log_scale / variance) / precision
+    mean = max(mean, belief.log_most + LEAST_SHARE_OF_MOST)
     variance = max(1.0 / precision, SMALLEST_DEVIATION**2)
     return replace(belief, log_mean=mean, log_variance=variance, observations=count)
+
+
+def _most(log_most: float, evidence: Evidence) -> float:
+    """The most served each without being full, gathered over a minute or so, slowly forgotten."""
+    if math.isinf(log_most):
+        return evidence.log_served
+    gap = 0.0 if evidence.full else max(evidence.log_served - log_most, 0.0)
+    return log_most - FADE + GATHER * gap
 
 
 def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
     """What this cycle says of log κ, None when nothing."""
     replicas, served = observation.replicas, observation.served
-    # Starting and draining replicas serve a share that is not counted among the ready.
-    if replicas is None or served is None or replicas.ready == 0 or replicas.starting or replicas.draining:
+    # Draining replicas serve a share that is not counted among the ready.
+    if replicas is None or served is None or replicas.ready == 0 or replicas.draining:
         return None
     busy = work.of(served)
     if not math.isfinite(busy) or busy <= 0:
@@ -109,12 +128,14 @@ def evidence_of(work: Work, observation: VariantObservation) -> Evidence | None:
         return None
     pressure = observation.pressure
     if pressure is None or not math.isfinite(pressure) or pressure < TELLING_PRESSURE:
-        return Evidence(log_served, 0.0, bound=True)
+        return Evidence(log_served, log_served, 0.0, bound=True)
     if pressure < FULL and work.source != LEARNED:
-        return Evidence(log_served, 0.0, bound=True)
+        return Evidence(log_served, log_served, 0.0, bound=True)
     correction = 0.5 * math.log(pressure)
     unsure = CORRECTION_DEVIATION * abs(correction)
-    return Evidence(log_served - correction, unsure, bound=pressure < REVEALING_PRESSURE, tells=True)
+    scale = log_served - correction
+    bound, full = pressure < REVEALING_PRESSURE, pressure >= FULL
+    return Evidence(log_served, scale, unsure, bound=bound, tells=True, full=full)
 
 
 def scale_samples(belief: CapacityBelief, samples: int, *, stream: int = 0) -> FloatArray:

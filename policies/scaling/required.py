@@ -24,6 +24,8 @@ from foresail.domain.timeseries import INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS, Fl
 from foresail.policies.scaling.backlog import NOTHING
 from foresail.policies.scaling.learning import scale_samples
 
+MOST_BEYOND = math.log(1e6)  # as good as nothing was seen
+
 
 class Reach(NamedTuple):
     """What a decision can change: `now` in seconds since the epoch, lead time, and the time until the next decision."""
@@ -41,6 +43,7 @@ class Needs:
         ahead: Peak between lead time and one decision later, shape (V, S).
         until: Peak between now and one decision after the lead time, shape (V, S).
         now: For the demand of now, shape (V,).
+        proven: Likewise, if each replica serves no more than it was seen to, shape (V,).
         peak_rps: Requests per second at its peak ahead, shape (S,).
         may_lower: Whether a step down may rest on it (it comes from a forecast, not from the demand of now alone).
     """
@@ -48,6 +51,7 @@ class Needs:
     ahead: FloatArray
     until: FloatArray
     now: FloatArray
+    proven: FloatArray
     peak_rps: FloatArray
     may_lower: bool = True
 
@@ -99,6 +103,7 @@ def needs_of_forecast(
         ahead=work[:, -rows:, :].max(axis=1).T * scales,
         until=work.max(axis=1).T * scales,
         now=_needs_now(beliefs, demand, queued, factor),
+        proven=_needs_now(beliefs, demand, queued, factor) * _unproven(beliefs),
         peak_rps=np.maximum(rates.max(axis=1), 0.0),
     )
 
@@ -109,12 +114,18 @@ def needs_of_demand(
     """Required replicas as if the demand of now stayed: good enough to add replicas, never to take some away."""
     now = _needs_now(beliefs, demand, queued, factor)
     alone = now[:, None]
-    return Needs(alone, alone, now, np.array([demand.requests_per_second]), may_lower=False)
+    return Needs(alone, alone, now, now, np.array([demand.requests_per_second]), may_lower=False)
 
 
 def _seconds(beliefs: Sequence[CapacityBelief]) -> FloatArray:
     """Seconds of one replica per token before learning, shape (2, V)."""
     return np.array([[b.seconds_per_input_token, b.seconds_per_output_token] for b in beliefs]).T
+
+
+def _unproven(beliefs: Sequence[CapacityBelief]) -> FloatArray:
+    """How many times the most that each replica was seen to serve it is believed to sustain; 1 before any was seen."""
+    seen = [belief.log_mean - belief.log_most if math.isfinite(belief.log_most) else 0.0 for belief in beliefs]
+    return np.asarray(np.exp(np.clip(seen, 0.0, MOST_BEYOND)), dtype=np.float64)
 
 
 def _tokens(demand: Demand) -> FloatArray:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.calibrate import LEAST_OUTCOMES, LEAST_SPREAD, MOST_SPREAD, Calibration
+from foresail.forecasting.calibrate import (
+    GAIN,
+    LEAST_OUTCOMES,
+    LEAST_SPREAD,
+    MOST_SPREAD,
+    OUTSIDE,
+    Calibration,
+)
 from foresail.forecasting.past import Past
 
 STEP = 15.0
@@ -118,3 +125,11 @@ def test_a_clock_set_back_forgets_what_was_promised() -> None:
     after = calibration.spread
     calibration.settle(make_observed(np.full((3, 1), 9.0), end=1015.0))
     assert calibration.spread == after
+
+
+@pytest.mark.parametrize(("rows", "share"), [(1, 1.0), (10, 1.0), (40, 0.25)])
+def test_a_jump_breaks_all_promises_of_a_long_horizon_and_counts_less_in_each(rows: int, share: float) -> None:
+    calibration = Calibration()
+    calibration.promise(0.0, rows * STEP, np.full((20, rows, 1), 1.0))
+    calibration.settle(make_observed(np.full((rows + 1, 1), 5.0), end=rows * STEP))
+    assert np.log(calibration.above) == pytest.approx(GAIN * (1 - OUTSIDE) * share)

@@ -45,7 +45,7 @@ def make_needs(required: float, *, now: float | None = None, may_lower: bool = T
     """The same need on every path and all the time."""
     paths = np.full((1, 10), float(required))
     current = np.array([required if now is None else now], dtype=np.float64)
-    return Needs(paths, paths, current, paths[0], may_lower)
+    return Needs(paths, paths, current, current, paths[0], may_lower)
 
 
 def make_rules(*policies: tuple[str, int, int], window: int = 0, select: str = "Max") -> ScalingRules:

@@ -11,6 +11,7 @@ from foresail.domain.workload import Slo, Workload
 from foresail.policies.cycle import run_cycle
 from tests.builders import (
     NOW,
+    make_demand,
     make_forecast,
     make_observation,
     make_replicas,
@@ -38,6 +39,7 @@ def drive(workload: Workload, queue: Queue, memory: Memory, *, cycles: int) -> M
         observed = make_variant_observation(
             replicas=make_replicas(queue.replicas, ready=queue.ready, starting=len(queue.starting)),
             startup_seconds=(STARTUP_SECONDS,),
+            served=make_demand(min(queue.rate(60), queue.ready * queue.replica_rps)),
         )
         observation = make_observation(
             workload,

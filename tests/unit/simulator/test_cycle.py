@@ -55,5 +55,5 @@ def test_an_overload_leaves_no_replicas_behind() -> None:
     outcome = simulate(trace, policy, settings)
     assert max(row.queued for row in outcome.timeline) > 0
     assert max(row.desired for row in outcome.timeline) <= 6
-    assert [row.desired for row in outcome.timeline[-40:]] == pytest.approx([4] * 40, abs=1)
+    assert [row.desired for row in outcome.timeline[-40:]] == pytest.approx([5] * 40, abs=1)
     assert max(decision.outlook.feedback_factor or 0.0 for decision in policy.decisions) < 1.2

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from foresail.domain.reason import Reason
 from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.consolidation import check_consolidation
 from foresail.policies.scaling.required import Needs
 from tests.builders import (
+    make_demand,
     make_forecast,
     make_observation,
     make_replicas,
@@ -73,9 +76,46 @@ def test_the_new_variant_is_ready_before_the_old_one_goes() -> None:
     workload = make_workload(variants=(make_variant("h100"), make_variant("a100")))
     old = make_variant_observation("h100", 5)
     starting = make_variant_observation("a100", make_replicas(5, ready=0, starting=5))
-    ready = make_variant_observation("a100", 6)
+    ready = make_variant_observation("a100", 6, served=make_demand(24))
     before = check_consolidation(make_case(make_observation(workload, variants=[old, starting])), (0, 5))
     after = check_consolidation(make_case(make_observation(workload, variants=[old, ready])), (0, 6))
     assert before is not None
     assert before.counts == (5, 5)
     assert after is None
+
+
+def seen_case(replicas: int, rps: float, *, seen: float, pressure: float = 0.3, believed: float = 6.0) -> Case:
+    """Replicas of which the profile says 6 rps and that were seen to serve `seen` each."""
+    served = make_variant_observation("h100", replicas, served=make_demand(rps), pressure=pressure)
+    case = make_case(make_observation(variants=[served], demand=rps), forecast=make_forecast(rps, spread=0.01))
+    needs = make_needs(rps / believed)
+    return with_needs(case, replace(needs, proven=np.array([rps / seen])))
+
+
+def test_a_step_down_gives_nobody_much_more_work_than_it_was_seen_to_do() -> None:
+    verdict = check_consolidation(seen_case(20, 60.0, seen=3.0), (10,))
+    assert verdict is not None
+    assert verdict.counts == (18,)  # 3.33 rps each, a ninth more than ever; the profile would have allowed ten
+    assert verdict.because == "ten replicas left ready would have to serve much more each than any was seen to"
+    assert check_consolidation(seen_case(20, 60.0, seen=6.0), (10,)) is None
+
+
+def test_replicas_that_look_busy_are_not_brought_to_where_they_would_be_full() -> None:
+    verdict = check_consolidation(seen_case(20, 60.0, seen=3.0, pressure=0.9), (10,))
+    assert verdict is not None
+    assert verdict.counts == (19,)
+
+
+def test_few_replicas_go_one_at_a_time_where_those_that_stay_are_far_from_full() -> None:
+    verdict = check_consolidation(seen_case(4, 4.0, seen=1.0), (1,))
+    assert verdict is not None
+    assert verdict.counts == (3,)
+    assert check_consolidation(seen_case(2, 2.0, seen=1.0), (1,)) is None
+    assert check_consolidation(seen_case(2, 5.5, seen=2.75), (1,)) is not None
+
+
+def test_nothing_is_taken_from_replicas_that_are_full() -> None:
+    verdict = check_consolidation(seen_case(8, 12.0, seen=6.0, pressure=1.0), (4,))
+    assert verdict is not None
+    assert verdict.counts == (8,)
+    assert verdict.because == "the replicas of h100 are full"
