@@ -58,22 +58,14 @@ def _is_proven(case: Case, needs: Needs, counts: Counts) -> bool:
     """Whether what is left was seen to do about as much before.
 
     A profile may promise more than engines keep, so a step down gives nobody much more work than it ever had: when it
-    has had it for a minute and is not full, the next step may follow. Few replicas go one at a time, where those that
-    stay are believed to be far from full. Replicas that look busy go no further than their pressure lets expect.
+    has had it for a minute and is not full, the next step may follow, unless pressure lets expect that they would be.
+    Few replicas go one at a time, where those that stay are believed to be far from full.
     """
     left, ready = _left(case, counts), _left(case, case.current)
     return all(
         _carries(left[v], needs.proven[v, None], 0.0)
-        or (
-            _is_short_of_full(case, left, v)
-            and (
-                _carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0)
-                or (
-                    ready[v].sum() - 1 <= left[v].sum() < FEW
-                    and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0)
-                )
-            )
-        )
+        or (_carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0) and _is_short_of_full(case, left, v))
+        or (ready[v].sum() - 1 <= left[v].sum() < FEW and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0))
         for v in map(list, case.roles)
     )
 
