@@ -83,7 +83,7 @@ class Announcer:
     ) -> None:
         decision = trace.decision if trace is not None else None
         overlay = (*problems, *_refusals(trace), *_spec_problem(entry))
-        about = Object(key, entry.uid, entry.generation, entry.status, entry.workload)
+        about = _about(key, entry, trace)
         published = self._status.publish(about, decision, overlay, now)
         if trace is not None:
             self._metrics.record(trace, now, renewed=published.renewed)
@@ -92,6 +92,15 @@ class Announcer:
         if entry.workload is not None and entry.workload.mode is Mode.AUTO:  # else only status is written
             for notice in published.news:
                 self._events.record(key, entry.uid, notice, now)
+
+
+def _about(key: WorkloadKey, entry: Stored, trace: Trace | None) -> Object:
+    """The object, with the spec that the trace rests on: one that was changed during the cycle was not yet observed."""
+    seen = trace.observation.workload if trace is not None and trace.observation is not None else entry.workload
+    if seen is None or entry.workload is None or seen.generation == entry.workload.generation:
+        return Object(key, entry.uid, entry.generation, entry.status, entry.workload)
+    generation = max(seen.generation, entry.status.get("observedGeneration") or 0)
+    return Object(key, entry.uid, generation, entry.status, seen)
 
 
 def _spec_problem(entry: Stored) -> Iterable[Condition]:

@@ -19,7 +19,7 @@ from foresail.operator.actuate.kube import MERGE_PATCH, NotFoundError
 from foresail.operator.actuate.outbox import Outbox
 from foresail.operator.explain.notices import Notice
 from foresail.operator.explain.status import API_VERSION, KIND
-from foresail.policies.scaling.said import gist
+from foresail.policies.scaling.said import essence
 from foresail.service.document import to_instant
 
 SAME_SECONDS = 3600.0
@@ -46,7 +46,7 @@ class EventRecorder:
     def record(self, key: WorkloadKey, uid: str, notice: Notice, now: float) -> None:
         """Have an Event created, or the one that says the same counted up."""
         self._told = {same: told for same, told in self._told.items() if now - told.last < SAME_SECONDS}
-        same = (uid, notice.reason, gist(notice.message))
+        same = (uid, notice.reason, essence(notice.reason, notice.message))
         told = self._told.get(same)
         if told is None:
             told = self._told[same] = _Told(f"{key.name[:200]}.{uuid.uuid4().hex[:16]}", now, now)

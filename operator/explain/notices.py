@@ -2,6 +2,7 @@
 
 A decision does when it changes replicas, or when a person or an outside cause has come to stand behind a number. That
 we hold a number for reasons of our own comes and goes with the forecast, many times an hour, and concerns nobody.
+What is wrong is told once, as a warning: neither the decision nor another condition repeats its reason.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from foresail.domain.reason import Reason
+from foresail.policies.scaling.said import essence
 
 # Without an inventory, or before enough forecasts are due, nothing is wrong.
 _BAD = {
@@ -53,19 +55,35 @@ class Notice(NamedTuple):
 
 def notices(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
     """What a new status tells that the old one did not: a decision to be heard of, and conditions that turned."""
+    found = [*_of_decision(base, status), *_of_conditions(base, status)]
+    warned = {notice.reason for notice in found if notice.warning}
+    told: set[tuple[str, str]] = set()
+    for notice in found:
+        told_as = (notice.reason, "" if notice.warning else notice.message)
+        is_twin = notice.reason in warned and not notice.warning
+        if not is_twin and told_as not in told:
+            told.add(told_as)
+            yield notice
+
+
+def _of_decision(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
     old, new = base.get("lastDecision") or {}, status.get("lastDecision") or {}
     if new.get("id") != old.get("id") and (_changes(old, new) or _has_new_cause(old, new)):
         yield Notice(False, new["reason"], new["message"])
+
+
+def _of_conditions(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Notice]:
     before = {entry["type"]: entry for entry in base.get("conditions", [])}
-    told = set()
     for entry in status["conditions"]:
         was = before.get(entry["type"])
         bad = is_bad(entry["type"], entry["status"])
         turned = was is not None and was["status"] != entry["status"]
-        news = (turned or bad) and (was is None or (was["status"], was["reason"]) != (entry["status"], entry["reason"]))
-        if news and (entry["reason"], entry["message"]) not in told:
-            told.add((entry["reason"], entry["message"]))
+        if (turned or bad) and (was is None or _says(was) != _says(entry)):
             yield Notice(bad, entry["reason"], entry["message"])
+
+
+def _says(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return entry["status"], entry["reason"], essence(entry["reason"], entry["message"])
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

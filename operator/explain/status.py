@@ -2,8 +2,9 @@
 
 What counts as new: a number of replicas, a decision or a condition that says something else (`policies.scaling.said`).
 So a fleet in which nothing changes is not written at all, however much its forecasts waver; what is sent carries the
-current sentence. A variant without a target keeps the numbers that were known last. What was learned goes along with
-any news, and is news by itself only when it moved by a tenth: that much is lost when the process is killed.
+current sentence. With another generation every sentence is the current one: the spec may have changed its numbers. A
+variant without a target keeps the numbers that were known last. What was learned goes along with any news, and is news
+by itself only when it moved by a tenth: that much is lost when the process is killed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
 from foresail.operator.explain.notices import Notice, notices
 from foresail.operator.learned import has_moved, parse_learned, to_learned
-from foresail.policies.scaling.said import Said, gist
+from foresail.policies.scaling.said import Said, essence, gist
 from foresail.service.document import to_instant, to_last_decision
 
 API_VERSION = "foresail.dev/v1alpha1"
@@ -157,7 +158,7 @@ def _variant(variant: VariantDecision, kept: Mapping[str, Any]) -> dict[str, Any
 def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Object, now: float) -> dict[str, Any]:
     message = condition.message[:MAX_MESSAGE]
     same_status = old is not None and old["status"] == condition.status
-    same = same_status and old is not None and old["reason"] == condition.reason and _alike(old["message"], message)
+    same = old is not None and same_status and _says_the_same(old, condition.reason, message, about.generation)
     return {
         "type": condition.type,
         "status": condition.status,
@@ -168,8 +169,10 @@ def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Objec
     }
 
 
-def _alike(one: str, other: str) -> bool:
-    return one == other or gist(one) == gist(other)
+def _says_the_same(old: Mapping[str, Any], reason: str, message: str, generation: int) -> bool:
+    if old["reason"] != reason or old.get("observedGeneration") != generation:
+        return False
+    return essence(reason, old["message"]) == essence(reason, message)
 
 
 class Published(NamedTuple):

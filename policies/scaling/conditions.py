@@ -53,8 +53,11 @@ def metrics_available(case: Case) -> Condition:
     demand = case.observation.demand
     if not isinstance(demand, Unknown):
         return _condition("MetricsAvailable", "True", Reason.METRICS_FRESH, "Demand is known")
+    if not case.seats:  # nobody knows its pods, whatever else is wrong
+        missing = target_resolved(case)
+        return Condition("MetricsAvailable", "False", missing.reason, f"Demand is not measured: {missing.message}")
     # Without a replica there is nothing to measure, which is no fault.
-    status = "Unknown" if case.seats and sum(case.current) == 0 else "False"
+    status = "Unknown" if sum(case.current) == 0 else "False"
     return _condition("MetricsAvailable", status, demand.reason, f"Demand is unknown: {demand.message}")
 
 

@@ -1,7 +1,8 @@
 """What a decision says, and when two say the same: numbers waver with every forecast and are no news, words are.
 
 One rule for all: a decision keeps its identity, and status its sentence, as long as the same is said. So nothing is
-written while nothing changes, and nothing that was written goes on when it is no longer true.
+written while nothing changes, and nothing that was written goes on when it is no longer true. Digits within a name
+("b200", "chat-v2", "19:00") are no number, and what a hand did is never the same as what it did before.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from foresail.domain.reason import Reason
 from foresail.policies.scaling.words import NUMBERS
 
 # Which pods are named for all that cannot be measured is chance.
@@ -17,7 +19,12 @@ _PODS = (
     (re.compile(r'pod="[^"]*"'), 'pod="#"'),
 )
 _INSTANT = r"\d{4,}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"
-_NUMBER = re.compile(rf"{_INSTANT}|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?|\b(?:{'|'.join(NUMBERS)})(?= (?:replica|GPU))")
+_OF_NODES = r"\d+/\d+(?= nodes )"  # as the scheduler counts them
+_FREE = r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?![\w/@-]|[.,:]\w)"
+_COUNT = rf"\b(?:{'|'.join(NUMBERS)})(?= (?:replica|GPU))"
+_NUMBER = re.compile(rf"{_INSTANT}|(?<![\w./:@-])(?:{_OF_NODES}|{_FREE})|{_COUNT}")
+# Their sentences tell what a hand did; nothing in them wavers.
+_OF_HANDS = frozenset({Reason.EDITED_BY_HAND, Reason.NO_CONFLICT})
 # Words that agree with a number waver with it.
 _AGREEING = (("replicas", "replica"), ("GPUs", "GPU"), (" are ", " is "), (" have ", " has "))
 
@@ -30,6 +37,11 @@ def gist(sentence: str) -> str:
     for plural, singular in _AGREEING:
         sentence = sentence.replace(plural, singular)
     return sentence
+
+
+def essence(reason: str, sentence: str) -> str:
+    """What is compared of the sentence beside a reason: its gist, and every word of what a hand did."""
+    return sentence if reason in _OF_HANDS else gist(sentence)
 
 
 class Said(NamedTuple):

@@ -15,7 +15,7 @@ from foresail.operator.explain.events import EventRecorder
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.operator.explain.status import StatusWriter
 from foresail.service.document import Trace
-from tests.builders import NOW, make_workload
+from tests.builders import NOW, make_observation, make_workload
 from tests.unit.operator.explain.test_status import KEY, PATH, make_decision
 from tests.unit.operator.fakes import FakeApi, HandClock, HandLease
 
@@ -85,3 +85,11 @@ async def test_a_spec_that_was_never_understood_scales_nothing_and_sends_no_even
     assert "lastDecision" not in status
     assert "nothing is scaled" in status["conditions"][0]["message"]
     assert desk.events() == []
+
+
+async def test_a_spec_that_changed_during_the_cycle_is_not_yet_said_to_be_observed() -> None:
+    trace = Trace(make_decision(), make_observation(make_workload(mode=Mode.AUTO, generation=1)))
+    changed = make_workload(mode=Mode.AUTO, generation=2)
+    status = await Desk().announce(trace, workload=changed, generation=2)
+    assert status["observedGeneration"] == 1
+    assert status["conditions"][0]["observedGeneration"] == 1

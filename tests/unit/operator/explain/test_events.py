@@ -73,3 +73,10 @@ async def test_an_event_that_was_not_kept_is_created_again() -> None:
     assert desk.counts() == [2]
     (event,) = desk.api.objects.values()
     assert (event["firstTimestamp"], event["lastTimestamp"]) == ("2026-11-23T12:00:00Z", "2026-11-23T12:01:00Z")
+
+
+async def test_each_edit_by_hand_is_an_event_of_its_own() -> None:
+    desk = Desk()
+    await desk.record(Notice(True, "EditedByHand", "kubectl changed the replicas from 6 to 9"))
+    await desk.record(Notice(True, "EditedByHand", "kubectl changed the replicas from 9 to 1"))
+    assert desk.counts() == [1, 1]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from foresail.domain.decision import Condition
 from foresail.operator.explain.notices import Notice, is_bad, notices
-from tests.unit.operator.explain.test_status import READY, make_decision, status_of
+from tests.unit.operator.explain.test_status import READY, make_decision, nothing_found, status_of
 
 
 def test_a_decision_to_change_is_news_and_one_to_stay_is_not() -> None:
@@ -48,6 +49,29 @@ def test_a_condition_that_turns_is_news_both_ways_and_bad_ones_are_warnings() ->
     bad = status_of(make_decision(conditions=(replace(READY, status="False", reason="MetricsUnknown"),)), good)
     assert [(notice.warning, notice.reason) for notice in notices(good, bad)] == [(True, "MetricsUnknown")]
     assert [(notice.warning, notice.reason) for notice in notices(bad, good)] == [(False, "Deciding")]
+
+
+def test_a_warning_is_told_once_and_without_a_twin_that_is_none() -> None:
+    good = status_of(
+        make_decision(conditions=(READY, Condition("CapacityAvailable", "True", "CapacitySufficient", "ok")))
+    )
+    missing = (
+        Condition("Ready", "False", "TargetNotFound", "Deployment/chat does not exist; create it."),
+        Condition("MetricsAvailable", "False", "TargetNotFound", "Demand is unknown without a target."),
+        Condition("CapacityAvailable", "Unknown", "TargetNotFound", "No target was found to want GPUs for."),
+    )
+    bad = status_of(nothing_found(conditions=missing), good)
+    assert bad["lastDecision"]["reason"] == "TargetNotFound"
+    told = list(notices(good, bad))
+    assert told == [Notice(True, "TargetNotFound", "Deployment/chat does not exist; create it.")]
+
+
+def test_a_bad_condition_whose_numbers_waver_is_told_once() -> None:
+    def unready(waits: int) -> Condition:
+        return replace(READY, status="False", reason="StaleSeries", message=f"no sample for {waits} s")
+
+    bad = status_of(make_decision(conditions=(unready(45),)))
+    assert list(notices(bad, status_of(make_decision(conditions=(unready(60),)), bad, generation=2))) == []
 
 
 def test_each_condition_knows_what_is_bad() -> None:

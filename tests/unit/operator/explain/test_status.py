@@ -183,6 +183,30 @@ def test_a_new_generation_is_observed_on_top_and_in_each_condition() -> None:
     assert status["conditions"][0]["observedGeneration"] == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "one", "other"),
+    [
+        ("AcceleratorNotFound", "AcceleratorProfile b200 does not exist", "AcceleratorProfile b300 does not exist"),
+        ("TargetNotFound", "Deployment/chat-v2 does not exist", "Deployment/chat-v3 does not exist"),
+        ("EditedByHand", "kubectl changed the replicas from 6 to 9", "kubectl changed the replicas from 9 to 1"),
+    ],
+)
+def test_a_condition_never_keeps_a_sentence_that_names_something_else(reason: str, one: str, other: str) -> None:
+    first = status_of(make_decision(conditions=(Condition("Ready", "False", reason, one),)))
+    now = Condition("Ready", "False", reason, other)
+    status = status_of(make_decision(conditions=(now,)), first, now=NOW + 15)
+    assert status["conditions"][0]["message"] == other
+    assert [(notice.warning, notice.message) for notice in notices(first, status)] == [(True, other)]
+
+
+def test_a_new_spec_brings_the_sentence_of_now_even_where_only_a_number_differs() -> None:
+    first = status_of(make_decision(conditions=(Condition("Overridden", "True", "Override", "It sets 20 replicas."),)))
+    now = Condition("Overridden", "True", "Override", "It sets 25 replicas.")
+    status = status_of(make_decision(conditions=(now,)), first, generation=2)
+    assert status["conditions"][0]["message"] == "It sets 25 replicas."
+    assert list(notices(first, status)) == []
+
+
 def test_without_a_decision_numbers_and_other_conditions_stay() -> None:
     conflict = Condition("Conflict", "False", "NoConflict", "nobody else scales it")
     first = status_of(make_decision(conditions=(READY, conflict)))

@@ -64,7 +64,9 @@ def test_a_missing_target_is_the_reason_why_nothing_is_measured() -> None:
     nobody = Unknown("NoReadyReplicas", "no replica is ready.")
     decision = decide_one(make_observation(replicas=None, demand=nobody))
     assert condition(decision, "Ready") == ("False", "TargetNotFound")
-    assert condition(decision, "MetricsAvailable") == ("False", "NoReadyReplicas")
+    assert condition(decision, "MetricsAvailable") == ("False", "TargetNotFound")
+    message = next(c.message for c in decision.conditions if c.type == "MetricsAvailable")
+    assert message == "Demand is not measured: Deployment/chat-h100 does not exist; create it."
     assert condition(decision, "CapacityAvailable") == ("Unknown", "TargetNotFound")
 
 
