@@ -15,7 +15,9 @@ EXAMPLE = "foresail explain prod/chat --format text"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("object", metavar="NAMESPACE/NAME", type=_object, help="the ModelDeployment")
-    parser.add_argument("--kubeconfig", metavar="FILE", help="default: the pod's service account, or ~/.kube/config")
+    parser.add_argument(
+        "--kubeconfig", metavar="FILE", help="default: the pod's service account, else $KUBECONFIG, else ~/.kube/config"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text is for people (default)")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,6 +15,8 @@ from types import ModuleType
 
 from foresail import __version__
 from foresail.domain.errors import InputError
+
+BROKEN_PIPE = 128 + 13  # as a shell shows it when the reader, such as `head`, has gone
 
 COMMANDS = {
     "operator": "run the operator against a cluster, in the foreground",
@@ -24,7 +27,17 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` names; returns 0: answered, 1: the answer is no, 2: not understood."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # here, where it can be caught, and not by the interpreter at its end
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to say goes nowhere
+        return BROKEN_PIPE
+
+
+def _run(words: list[str]) -> int:
     name = words[0] if words else ""
     if name not in _available():
         return _explain_itself(words)

@@ -9,7 +9,9 @@ EXAMPLE = "foresail operator --kubeconfig ~/.kube/config --prometheus http://127
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags; what is absent comes from --config, then from the defaults."""
-    parser.add_argument("--kubeconfig", metavar="FILE", help="default: the pod's service account, or ~/.kube/config")
+    parser.add_argument(
+        "--kubeconfig", metavar="FILE", help="default: the pod's service account, else $KUBECONFIG, else ~/.kube/config"
+    )
     parser.add_argument("--prometheus", metavar="URL", help="where the engines' metrics are")
     parser.add_argument("--namespace", metavar="NS", help="serve one namespace only")
     parser.add_argument("--lease-namespace", metavar="NS", help="where the leader's Lease is")

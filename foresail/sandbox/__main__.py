@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from foresail.domain.errors import ForesailError
 from foresail.sandbox.attach import attach
 from foresail.sandbox.processes import stop_recorded
-from foresail.sandbox.up import run_folder, up
+from foresail.sandbox.up import remove_left_data, run_folder, up
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -24,7 +24,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     start.add_argument("--speed", type=positive, default=20.0, help="how much faster trace time passes")
     start.add_argument("--minutes", type=positive, help="end after this long (default: 10 without a terminal)")
     current = commands.add_parser("attach", help="run the operator against the user's own cluster")
-    current.add_argument("--cluster", choices=["current"], default="current")
+    current.add_argument("--cluster", type=cluster, default="current", help="sandbox, or current: yours")
     current.add_argument("--prometheus", default="", metavar="URL")
     current.add_argument("--minutes", type=positive)
     commands.add_parser("down", help="end what an earlier run left running")
@@ -34,6 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def down() -> int:
     """End what is recorded as running."""
     ended = [name for folder in ("sandbox", "attached") for name in stop_recorded(run_folder(folder))]
+    remove_left_data(run_folder().parent)
     print(f"ended {', '.join(ended)}" if ended else "nothing is running")
     return 0
 
@@ -49,6 +50,15 @@ def catch_signals() -> None:
     """Let `make down` and a closed terminal end it as Ctrl-C does."""
     for number in ENDINGS:
         signal.signal(number, interrupt)
+
+
+def cluster(text: str) -> str:
+    """Where it runs; make starts the sandbox by another command."""
+    if text != "current":
+        raise argparse.ArgumentTypeError(
+            f"CLUSTER is sandbox (simulated, the default) or current (the one of your kubeconfig), got {text!r}"
+        )
+    return text
 
 
 def positive(text: str) -> float:

@@ -20,7 +20,7 @@ from foresail.sandbox.account import Account
 from foresail.sandbox.binaries import find_binaries
 from foresail.sandbox.chart import ROOT
 from foresail.sandbox.kubectl import Kubectl, KubectlError
-from foresail.sandbox.processes import Processes, stop_recorded
+from foresail.sandbox.processes import Processes, refuse_second_run, stop_recorded
 from foresail.sandbox.progress import Progress
 from foresail.sandbox.screen import Scope, show
 from foresail.sandbox.up import length_of_run, run_folder, start_operator
@@ -86,6 +86,7 @@ def attach(*, prometheus_url: str, minutes: float | None) -> int:
         print("make up CLUSTER=current: PROMETHEUS: is missing; name its address, PROMETHEUS=http://…", file=sys.stderr)
         return 2
     folder = run_folder("attached")
+    refuse_second_run(folder)
     stop_recorded(folder)
     context = prepare(Kubectl(find_kubectl(), None))
     try:

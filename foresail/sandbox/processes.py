@@ -29,6 +29,10 @@ class ProcessError(ForesailError):
     """A process ended early or was not ready in time; the message carries the end of its log."""
 
 
+class RunningError(ForesailError):
+    """A run of this checkout is going on; the message names it and how to end it."""
+
+
 class Pid(NamedTuple):
     """A process as it is recorded: its number and when it started, in clock ticks since boot."""
 
@@ -38,6 +42,11 @@ class Pid(NamedTuple):
     def is_alive(self) -> bool:
         """Whether it runs still, and is the one that was recorded."""
         return start_ticks(self.number) == self.ticks
+
+    def started_at(self) -> float:
+        """When it started, seconds since the epoch."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.time() - now + int(self.ticks) / os.sysconf("SC_CLK_TCK")
 
     def kill_group(self) -> None:
         """End it and all that it started, at once."""
@@ -75,6 +84,34 @@ def stop_recorded(folder: Path) -> list[str]:
         pid.kill_group()
     (folder / "pids.json").unlink(missing_ok=True)
     return alive
+
+
+def supervisor_of(folder: Path) -> Pid | None:
+    """The run that goes on in `folder`, None when it is over, however it ended."""
+    recorded = record_of(folder).get("supervisor")
+    supervisor = None if recorded is None else Pid(*recorded)
+    return supervisor if supervisor is not None and supervisor.is_alive() else None
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether anything that is recorded in `folder` runs."""
+    processes = record_of(folder).get("processes", {}).values()
+    return supervisor_of(folder) is not None or any(Pid(*pid).is_alive() for pid in processes)
+
+
+def refuse_second_run(folder: Path) -> None:
+    """Two runs of one checkout would take each other's folder away.
+
+    Raises:
+        RunningError: A run goes on in `folder`.
+    """
+    other = supervisor_of(folder)
+    if other is not None and other.number != os.getpid():
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(other.started_at()))
+        raise RunningError(
+            f"make up runs from this checkout already, as process {other.number} since {since}; "
+            "`make down` ends it, with its summary"
+        )
 
 
 def ask_supervisor(supervisor: Pid) -> None:

@@ -15,7 +15,18 @@ from rich.text import Text
 from foresail.sandbox.view import View, number
 
 REFRESH_SECONDS = 1.0
-COLUMNS = ("workload", "demand now", "at lead: median", "q95", "lead time", "current/ready/desired", "attained", "cost")
+# Heads of two lines, the unit below: what is shown fits 80 columns.
+COLUMNS = (
+    "workload",
+    "now\nrps",
+    "median\nrps",
+    "95 %\nrps",
+    "lead\ns",
+    "replicas\ncur/ready/want",
+    "attained\n%",
+    "cost\nUSD/h",
+)
+LEGEND = "demand now, and expected one lead time ahead: median and 95 % quantile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +50,50 @@ class Scope:
 
 def table_of(views: list[View]) -> Table:
     """All workloads, a row each."""
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "workload" else "right")
+        # Numbers keep their width; a long name goes on in the next line, and nothing of it is left out.
+        if name == "workload":
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
     for view in views:
         attained = None if view.attainment is None else 100 * view.attainment
         table.add_row(
             view.name,
-            f"{number(view.demand_rps)} rps",
-            f"{number(view.median_rps)} rps",
-            f"{number(view.q95_rps)} rps",
-            f"{number(view.lead_time_seconds, '.0f')} s",
+            number(view.demand_rps),
+            number(view.median_rps),
+            number(view.q95_rps),
+            number(view.lead_time_seconds, ".0f"),
             counts_of(view),
-            f"{number(attained)} %",
-            f"{number(view.usd_per_hour, '.2f')} USD/h",
+            number(attained),
+            number(view.usd_per_hour, ".2f"),
         )
     return table
 
 
-def counts_of(view: View) -> str:
+def counts_of(view: View, unknown: str = "-") -> str:
     """Replicas current/ready/desired."""
-    return "/".join(number(count, "d") for count in (view.current, view.ready, view.desired))
+    return "/".join(unknown if count is None else str(count) for count in (view.current, view.ready, view.desired))
+
+
+def clock_of(view: View) -> str:
+    """The time of day, UTC, at which this decision was said first; the numbers in the table are of now."""
+    return view.time.partition("T")[2] or view.time
 
 
 def picture(scope: Scope) -> RenderableType:
     """The whole screen."""
     views = scope.read()
-    sentences = Group(*(Text(f"{view.time}  {view.reason}: {view.message}") for view in views))
+    sentences = Group(*(Text(f"since {clock_of(view)}  {view.reason}: {view.message}") for view in views))
     places = Table.grid(padding=(0, 2))
     for name, address in scope.addresses.items():
         places.add_row(Text(name, style="dim"), Text(address, overflow="fold"))
     waiting = Text(scope.waiting, style="dim")
+    table = Group(table_of(views), Text(LEGEND, style="dim"))
     return Group(
-        Text(f"{time.strftime('%H:%M:%S')}  {scope.headline()}", style="bold"),
-        Panel(table_of(views) if views else waiting, title="Foresail", title_align="left"),
+        Text(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {scope.headline()}", style="bold"),
+        Panel(table if views else waiting, title="Foresail", title_align="left"),
         Panel(sentences if views else waiting, title="last decision", title_align="left"),
         places,
         Text("Ctrl-C ends it and leaves nothing running.", style="dim"),
@@ -81,12 +102,16 @@ def picture(scope: Scope) -> RenderableType:
 
 def line_of(view: View) -> str:
     """One decision as one line."""
-    forecast = f"{number(view.median_rps)} (q95 {number(view.q95_rps)})"
     return (
-        f"{view.time} {view.name} demand={number(view.demand_rps)}rps forecast={forecast}rps "
-        f"current/ready/desired={counts_of(view)} cost={number(view.usd_per_hour, '.2f')}USD/h "
-        f"{view.reason}: {view.message}"
+        f"{view.time} {view.name} demand={known(view.demand_rps, 'rps')} forecast={known(view.median_rps, 'rps')} "
+        f"q95={known(view.q95_rps, 'rps')} current/ready/desired={counts_of(view, 'unknown')} "
+        f"cost={known(view.usd_per_hour, 'USD/h', '.2f')} {view.reason}: {view.message}"
     )
+
+
+def known(value: float | None, unit: str, form: str = ".1f") -> str:
+    """A number with its unit, or that it is unknown."""
+    return "unknown" if value is None else f"{value:{form}}{unit}"
 
 
 def show(scope: Scope, *, seconds: float | None) -> None:

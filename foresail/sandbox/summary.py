@@ -16,6 +16,7 @@ TITLES = {
     "hpa-work-rate": "HPA's rule on our work signal",
     "static-peak": "static, sized for the peak afterwards",
 }
+DEFINITION = "attainment = 1 - violated / judged; judged: finished, refused, or beyond the TTFT limit without a token"
 
 
 def summary_table(summary: Mapping[str, Any]) -> Table:
@@ -24,20 +25,21 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     limits = summary["limits"]
     promise = f"TTFT ≤ {limits['ttft_seconds']:g} s and TPOT ≤ {1000 * limits['tpot_seconds']:g} ms"
     table = Table(
-        title=f"{minutes:.1f} minutes of the same demand on simulated replicas ({promise})", title_justify="left"
+        title=f"{minutes:.1f} minutes of the same demand on simulated replicas ({promise})\n{DEFINITION}",
+        title_justify="left",
     )
-    for name in ("", "SLO attainment", "violated", "of requests", "GPU-hours", "replica changes", "TTFT p95"):
+    for name in ("", "attainment", "violated", "of judged", "GPU-hours", "changes", "TTFT p95"):
         table.add_column(name, justify="right" if name else "left")
     for policy in summary["policies"]:
         attainment = policy["attainment"]
         table.add_row(
             TITLES.get(policy["name"], policy["name"]),
             "-" if attainment is None else f"{100 * attainment:.2f} %",
-            str(policy["violated"]),
-            str(policy["requests"]),
+            f"{policy['violated']:,}",
+            f"{policy['judged']:,}",
             number(policy["gpu_seconds"] / 3600.0, ".2f"),
             str(policy["replica_changes"]),
-            f"{policy['ttft_milliseconds']['p95']:.0f} ms",
+            f"{policy['ttft_milliseconds']['p95']:,.0f} ms",
         )
     return table
 

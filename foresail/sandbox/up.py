@@ -21,7 +21,7 @@ from foresail.sandbox.control_plane import ControlPlane, free_port, start_contro
 from foresail.sandbox.kubectl import Kubectl
 from foresail.sandbox.nodes import node_manifests, start_kwok
 from foresail.sandbox.past import MODEL, NAMESPACE, WORKLOAD, Past, make_past
-from foresail.sandbox.processes import Processes, stop_recorded
+from foresail.sandbox.processes import Processes, is_at_work, refuse_second_run, stop_recorded
 from foresail.sandbox.progress import Progress
 from foresail.sandbox.prometheus import configuration, start_prometheus
 from foresail.sandbox.screen import Scope, show
@@ -60,6 +60,14 @@ def run_folder(name: str = "sandbox") -> Path:
     """Where this checkout's processes run; outside the checkout, one per checkout and purpose."""
     digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
     return cache_folder() / "run" / f"{name}-{digest}"
+
+
+def remove_left_data(runs: Path) -> None:
+    """Remove what fills the disk in the folders of runs that are over, of whatever checkout; logs stay."""
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        if not is_at_work(folder):
+            for data in ("etcd", "prometheus"):
+                shutil.rmtree(folder / data, ignore_errors=True)
 
 
 def start_simulator(processes: Processes, control_plane: ControlPlane, scene: Scene) -> str:
@@ -147,17 +155,18 @@ def headline(sandbox: Sandbox, *, speed: float) -> str:
 def up(*, speed: float, minutes: float | None) -> int:
     """Start the sandbox, show it, and end with a summary; 0 when it was ended as meant."""
     folder = run_folder()
+    refuse_second_run(folder)
     for name in stop_recorded(folder):
-        print(f"ended {name} of an earlier run")
+        print(f"ended {name}, left by an earlier run")
     shutil.rmtree(folder, ignore_errors=True)
+    remove_left_data(folder.parent)
     try:
         with Processes(folder) as processes:
             sandbox = start(processes, Progress(), Scene(speed=speed))
             watch(processes, sandbox, speed=speed, minutes=minutes)
     finally:
-        for data in ("etcd", "prometheus"):
-            shutil.rmtree(folder / data, ignore_errors=True)
-        print(f"ended, nothing is left running; logs are in {folder}")
+        remove_left_data(folder.parent)
+        print(f"ended, nothing is left running; logs are in {folder} until the next run")
     return 0
 
 
@@ -175,7 +184,7 @@ def watch(processes: Processes, sandbox: Sandbox, *, speed: float, minutes: floa
     minutes = length_of_run(minutes)
     addresses = {
         "kubeconfig": str(sandbox.control_plane.kubeconfig),
-        "Prometheus": sandbox.prometheus_url,
+        "Prometheus": f"{sandbox.prometheus_url}/api/v1/query?query=up",  # it is built without its pages
         "Foresail": f"{sandbox.operator_url}/api/v1/decisions",
         "simulator": f"{sandbox.simulator_url}/summary",
         "kubectl": str(sandbox.control_plane.binaries / "kubectl"),

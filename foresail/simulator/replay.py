@@ -61,14 +61,16 @@ class TimelineRow(NamedTuple):
 class Outcome:
     """What a policy achieved with simulated replicas.
 
-    `attainment` is the share of judged requests within the limits; `violated` counts requests that were late, refused,
-    or have waited too long already. GPU time counts ready, starting and draining replicas.
+    `judged` counts requests that finished, were refused, or have waited longer for a first token than they should;
+    `violated` are those of them that are not within the limits; `attainment` is 1 - violated / judged. What is still
+    under way is in `requests` only. GPU time counts ready, starting and draining replicas.
     """
 
     name: str
     requests: int
     finished: int
     refused: int
+    judged: int
     violated: int
     attainment: float | None
     gpu_seconds: float
@@ -118,6 +120,7 @@ class Contender:
             requests=fleet.received,
             finished=score.passed + score.late,
             refused=score.refused,
+            judged=judged,
             violated=violated,
             attainment=score.passed / judged if judged else None,
             gpu_seconds=fleet.gpu_seconds,

@@ -5,12 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from foresail.sandbox.processes import Pid, ProcessError, Processes, bound_to_us, record_of, start_ticks, stop_recorded
+from foresail.sandbox.processes import (
+    Pid,
+    ProcessError,
+    Processes,
+    RunningError,
+    bound_to_us,
+    record_of,
+    refuse_second_run,
+    start_ticks,
+    stop_recorded,
+)
 from tests.conftest import wait_for
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -94,6 +105,22 @@ def test_a_run_in_another_terminal_is_ended_with_its_last_words(
     assert supervisor.returncode == 0
     assert not sleeper.is_alive()
     assert not (tmp_path / "pids.json").exists()
+
+
+def test_a_second_run_is_refused_with_who_runs_since_when_and_the_remedy(
+    supervisor: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    with pytest.raises(RunningError, match=rf"process {supervisor.pid} since \d.*Z; `make down`"):
+        refuse_second_run(tmp_path)
+    assert sleeper_of(tmp_path).is_alive()
+    assert abs(Pid(*record_of(tmp_path)["supervisor"]).started_at() - time.time()) < 60
+
+
+def test_a_record_of_dead_processes_refuses_nobody(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "pids.json").write_text(json.dumps({"supervisor": [gone.pid, "1"], "processes": {"etcd": [1, "1"]}}))
+    refuse_second_run(tmp_path)
 
 
 def test_a_run_that_was_replaced_leaves_the_record_of_the_other_alone(tmp_path: Path) -> None:

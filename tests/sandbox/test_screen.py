@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from foresail.sandbox.account import Account
-from foresail.sandbox.screen import Scope, line_of, picture, show
+from foresail.sandbox.screen import LEGEND, Scope, line_of, picture, show, table_of
 from foresail.sandbox.summary import print_summary, summary_table
 from foresail.sandbox.view import View, fetch, to_view
 
@@ -39,8 +40,8 @@ def make_scope(*views: View) -> Scope:
     return Scope(lambda: list(views), lambda: "trace day 14", {"Prometheus": "http://127.0.0.1:9090"}, lambda: None)
 
 
-def printed(what: RenderableType) -> str:
-    console = Console(width=140, record=True, quiet=False, file=None)
+def printed(what: RenderableType, *, width: int = 140) -> str:
+    console = Console(width=width, record=True, quiet=False, file=None)
     with console.capture() as capture:
         console.print(what)
     return capture.get()
@@ -48,17 +49,42 @@ def printed(what: RenderableType) -> str:
 
 def test_the_screen_shows_demand_forecast_replicas_cost_and_sentence() -> None:
     text = printed(picture(make_scope(VIEW)))
-    for shown in ("12.8 rps", "20.2 rps", "33.5 rps", "46 s", "2/1/4", "99.1 %", "18.76 USD/h", SENTENCE):
+    for shown in ("12.8", "20.2", "33.5", "46", "2/1/4", "99.1", "18.76", "rps", "USD/h", SENTENCE):
         assert shown in text
     assert "http://127.0.0.1:9090" in text
     assert "trace day 14" in text
 
 
 def test_the_screen_shows_a_dash_for_what_is_unknown() -> None:
-    text = printed(picture(make_scope(UNKNOWN)))
-    assert "- rps" in text
-    assert "2/-/4" in text
-    assert "- USD/h" in text
+    [row] = [line for line in printed(picture(make_scope(UNKNOWN))).splitlines() if "2/-/4" in line]
+    assert row.strip("│ ").split() == ["demo/chat", "-", "-", "-", "46", "2/-/4", "-", "-"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_head_and_number_is_whole_on_terminals_of_usual_width(width: int) -> None:
+    busy = replace(VIEW, demand_rps=1234.5, median_rps=1234.5, q95_rps=1234.5, current=120, ready=118, desired=125)
+    text = printed(picture(make_scope(VIEW, replace(busy, name="demo/other", usd_per_hour=1234.56))), width=width)
+    assert "…" not in text
+    heads, units = (line.strip("│ ").split() for line in text.splitlines()[2:4])
+    assert heads == ["now", "median", "95", "%", "lead", "replicas", "attained", "cost"]
+    assert units == ["workload", "rps", "rps", "rps", "s", "cur/ready/want", "%", "USD/h"]
+    for shown in ("cur/ready/want", "demo/chat", "demo/other", "1234.5", "120/118/125", "1234.56", LEGEND):
+        assert shown in text
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_a_long_name_goes_on_in_the_next_line_and_loses_nothing() -> None:
+    name = "production-europe/llama-3-70b-instruct-chat"
+    text = printed(table_of([replace(VIEW, name=name)]), width=76)
+    assert "".join(line.split()[0] for line in text.splitlines()[2:]) == name
+    assert "…" not in text
+    assert name in printed(table_of([replace(VIEW, name=name)]), width=116)
+
+
+def test_the_sentence_is_shown_with_the_time_since_when_it_is_said_and_all_times_are_utc() -> None:
+    text = printed(picture(make_scope(VIEW)))
+    assert "since 10:00:00Z  ForecastDemand: demo/chat" in text
+    assert re.match(r"\d\d:\d\d:\d\dZ  trace day 14", text)
 
 
 def test_the_screen_waits_for_the_first_decision() -> None:
@@ -73,7 +99,16 @@ def test_without_a_terminal_every_decision_is_one_line(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "demo/chat" in line] == [line_of(VIEW), line_of(later)]
     assert "\n" not in line_of(VIEW)
-    assert line_of(VIEW).endswith(f"current/ready/desired=2/1/4 cost=18.76USD/h ForecastDemand: {SENTENCE}")
+    assert line_of(VIEW) == (
+        "2026-11-24T10:00:00Z demo/chat demand=12.8rps forecast=20.2rps q95=33.5rps "
+        f"current/ready/desired=2/1/4 cost=18.76USD/h ForecastDemand: {SENTENCE}"
+    )
+
+
+def test_a_line_says_what_is_unknown() -> None:
+    assert ("demand=unknown forecast=unknown q95=unknown current/ready/desired=2/unknown/4 cost=unknown ") in line_of(
+        UNKNOWN
+    )
 
 
 def make_document(**observed: Any) -> dict[str, Any]:
@@ -120,7 +155,8 @@ def make_summary() -> dict[str, Any]:
         "name": "live",
         "attainment": 0.9993,
         "violated": 1,
-        "requests": 1461,
+        "requests": 1500,
+        "judged": 1461,
         "gpu_seconds": 756.0,
         "replica_changes": 3,
         "ttft_milliseconds": {"p95": 424.0},
@@ -140,6 +176,15 @@ def test_the_summary_has_a_row_for_what_ran_and_for_each_rival() -> None:
     assert "2.2 minutes of the same demand on simulated replicas" in text
     assert "99.93 %" in text
     assert "0.21" in text  # 756 GPU-seconds
+
+
+def test_attainment_in_the_summary_is_that_of_the_two_columns_beside_it() -> None:
+    text = printed(summary_table(make_summary()))
+    assert "attainment = 1 - violated / judged" in text
+    for row in (line for line in text.splitlines() if "424 ms" in line):
+        _, attainment, violated, judged, *_ = (cell.strip() for cell in row.strip("│").split("│"))
+        share = 1 - int(violated) / int(judged.replace(",", ""))
+        assert attainment == f"{100 * share:.2f} %"
 
 
 def test_a_run_that_played_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,13 +18,14 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from foresail.sandbox.__main__ import parse_arguments
 from foresail.sandbox.control_plane import ControlPlane
 from foresail.sandbox.kubectl import Kubectl, KubectlError
 from foresail.sandbox.nodes import POOLS, STARTUP_ANNOTATION, node_manifests
 from foresail.sandbox.past import NAMESPACE, WORKLOAD
-from foresail.sandbox.processes import stop_recorded
+from foresail.sandbox.processes import Processes, stop_recorded
 from foresail.sandbox.prometheus import configuration
-from foresail.sandbox.up import Sandbox, Scene, headline, length_of_run
+from foresail.sandbox.up import Sandbox, Scene, headline, length_of_run, remove_left_data
 from foresail.sandbox.view import fetch
 from tests.conftest import ROOT, wait_for
 
@@ -41,6 +42,8 @@ class Run:
     rights: dict[str, str]
     releases: list[dict[str, Any]]
     past: dict[str, Any] | None
+    up: dict[str, Any] | None
+    second: str
     running: list[str]
     left: list[str]
     folder: Path
@@ -99,6 +102,21 @@ def command(cache: Path, binaries: Path) -> Iterator[subprocess.Popen[bytes]]:
             stop_recorded(folder)
 
 
+def another(cache: Path, binaries: Path) -> str:
+    """What the same command says beside one that runs."""
+    environment = {**os.environ, "FORESAIL_CACHE": str(cache), "FORESAIL_TOOLS": str(binaries)}
+    done = subprocess.run(
+        [sys.executable, "-m", "foresail.sandbox", "up"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return f"{done.returncode}: {done.stderr}"
+
+
 @pytest.fixture(scope="module")
 def run(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     cache = tmp_path_factory.mktemp("up")
@@ -122,11 +140,13 @@ def run(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             "read secrets": may(operator, "get", "secrets"),
         }
         installed = releases(binaries / "helm", folder / "kubeconfig")
-        past, running = past_of(addresses["Prometheus"]), processes_in(folder)
+        past, running = past_of(addresses["Prometheus"].partition("/api/")[0]), processes_in(folder)
+        up = fetch(addresses["Prometheus"])
+        second = another(cache, binaries)
         for _ in "ab":  # somebody is impatient
             process.send_signal(signal.SIGINT)
         status = process.wait(timeout=30)
-        return Run(printed(), status, nodes, rights, installed, past, running, processes_in(folder), folder)
+        return Run(printed(), status, nodes, rights, installed, past, up, second, running, processes_in(folder), folder)
 
 
 @pytest.mark.cluster
@@ -149,6 +169,18 @@ def test_prometheus_remembers_two_weeks_of_the_trace(run: Run) -> None:
 
 
 @pytest.mark.cluster
+def test_the_address_of_prometheus_that_is_printed_answers(run: Run) -> None:
+    assert run.up is not None
+    assert run.up["status"] == "success"
+
+
+@pytest.mark.cluster
+def test_a_second_run_is_refused_and_the_first_goes_on(run: Run) -> None:
+    assert run.second.startswith("1: make up runs from this checkout already")
+    assert run.exit_status == 0
+
+
+@pytest.mark.cluster
 def test_every_step_is_said_with_its_time(run: Run) -> None:
     steps = [line for line in run.printed.splitlines() if line.startswith("[")]
     assert len(steps) >= 7
@@ -165,6 +197,24 @@ def test_an_interrupt_ends_it_as_meant_and_leaves_nothing_running(run: Run) -> N
     assert "nothing is left running" in run.printed
     assert not (run.folder / "pids.json").exists()
     assert not (run.folder / "etcd").exists()
+
+
+def test_data_of_runs_that_are_over_goes_and_logs_stay(tmp_path: Path) -> None:
+    for name in ("over", "busy"):
+        (tmp_path / name / "etcd").mkdir(parents=True)
+        (tmp_path / name / "etcd.log").write_text("words")
+    with Processes(tmp_path / "busy"):
+        remove_left_data(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "over").iterdir()) == ["etcd.log"]
+    assert (tmp_path / "busy" / "etcd").exists()
+
+
+def test_a_cluster_that_is_neither_is_told_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["attach", "--cluster", "foo"])
+    said = capsys.readouterr().err
+    assert "sandbox (simulated, the default) or current" in said
+    assert "'foo'" in said
 
 
 def test_the_shadow_fleets_start_as_slowly_as_the_pods_of_the_example() -> None:

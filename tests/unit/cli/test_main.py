@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from foresail.cli.explain import to_text
 from foresail.cli.logs import JsonFormatter
-from foresail.cli.main import COMMANDS, _available, main
+from foresail.cli.main import BROKEN_PIPE, COMMANDS, _available, main
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +57,26 @@ def test_bad_usage_is_exit_2_with_nothing_on_stdout(words: list[str]) -> None:
     result = run(*words)
     assert (result.returncode, result.stdout) == (2, "")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["explain", "--help"]])
+def test_a_reader_that_has_gone_gets_no_traceback(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # `head` has read enough
+    done = subprocess.run(
+        [sys.executable, "-m", "foresail.cli.main", *words],
+        env={name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
+
+
+def test_explain_says_where_its_kubeconfig_comes_from() -> None:
+    assert "$KUBECONFIG" in run("explain", "--help").stdout
 
 
 def test_a_missing_kubeconfig_is_one_line_with_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
