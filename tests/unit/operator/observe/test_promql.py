@@ -1,17 +1,12 @@
-"""The questions, asked of a real Prometheus: outages, restarts, new pods, doubles, old and new names."""
+"""The questions of now, asked of a real Prometheus: outages, restarts, new pods, doubles, old and new names."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from foresail.domain.snapshot import Unknown
-from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Engine, Role
-from foresail.operator.observe.answers import Matrix, Unavailable, Vector
+from foresail.operator.observe.answers import Unavailable
 from foresail.operator.observe.attainment import Layout, count_within, read_buckets
 from foresail.operator.observe.demand import RolePods, Times, observe_flows
 from foresail.operator.observe.labels import PodKey, by_pod
@@ -19,128 +14,16 @@ from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.queries import Indicator, Queries
 from foresail.operator.observe.records import read_pod
 from foresail.operator.observe.replicas import sort_pods
-from foresail.operator.observe.telemetry import Answers, Flow, Telemetry
-from foresail.sandbox.processes import Processes
-from foresail.sandbox.prometheus import backfill, configuration, start_prometheus
 from tests.unit.operator.observe.bodies import make_pod_body
-from tests.unit.operator.observe.openmetrics import Recording, VllmPod, at, by_rate
+from tests.unit.operator.observe.recorded import (
+    ORIGIN,
+    QUERIES,
+    ask,
+    flow_of,
+    observe,
+)
 
 pytestmark = pytest.mark.cluster
-
-ORIGIN = 1_795_435_200.0
-MINUTE = 60.0
-OUTAGE = (600.0, 780.0)  # three minutes without a scrape
-QUERIES = Queries(scrape_seconds=15.0)
-OLD_TPOT = {"0.025": 300.0, "0.05": 1000.0, "+Inf": 1000.0}
-
-
-def record_fleet() -> Recording:
-    recording = Recording(ORIGIN, 20 * MINUTE)
-    for pod in (
-        VllmPod("steady-7d9c6b5f4-bbbbb"),
-        VllmPod("steady-7d9c6b5f4-ccccc", rps=2.0),
-        VllmPod("outage-0", rps=55.0, alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
-        VllmPod("restarted-0", resets_at=607.0),
-        VllmPod("new-0", start=-900.0, alive=lambda s: s >= 600.0),  # it served 15 minutes before its first scrape
-        VllmPod("gone-0", alive=lambda s: s <= 600.0),
-        VllmPod("busy-0", rps=2.0, waiting=by_rate(3.0)),
-        VllmPod("double-0"),
-        VllmPod("double-0", job="other"),
-        VllmPod("broken-0", running=at(float("nan"))),
-        VllmPod("rolled-7d9c6b5f4-bbbbb", alive=lambda s: s <= 990.0),
-        VllmPod("rolled-5f6b7c8d9-ccccc", alive=lambda s: s >= 960.0, start=960.0),
-        VllmPod("both-0"),
-        VllmPod("slow-0", job="slow", every=60),
-        VllmPod("quick-0", job="quick", every=2, rps=2.0, resets_at=700.0),
-        VllmPod("young-0", job="young", alive=lambda s: s >= 600.0),
-        VllmPod("old-0", namespace="dark", alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
-        VllmPod("new-0", namespace="dark", alive=lambda s: s >= OUTAGE[1], start=700.0),
-        VllmPod("gap-0", job="gap", alive=lambda s: not OUTAGE[0] < s < OUTAGE[1]),
-        VllmPod("imported-0", alive=lambda s: s % 60.0 == 0.0),  # one sample a minute
-    ):
-        pod.record(recording)
-    for name in ("steady-7d9c6b5f4-bbbbb", "new-0"):
-        labels = VllmPod(name).labels
-        recording.add("vllm:kv_cache_usage_perc", labels, at(0.5))
-        recording.add("vllm:gpu_cache_usage_perc", labels, at(0.9))  # both names: the new one counts
-        recording.add_histogram("vllm:time_to_first_token_seconds", labels, {"0.5": 3.0, "1.0": 4.0, "+Inf": 4.0}, 0.4)
-        recording.add_histogram(
-            "vllm:request_time_per_output_token_seconds", labels, {"0.025": 4.0, "0.05": 4.0, "+Inf": 4.0}, 0.02
-        )
-        recording.add_histogram("vllm:inter_token_latency_seconds", labels, OLD_TPOT, 0.03)
-    older = VllmPod("older-0").labels
-    recording.add("vllm:gpu_cache_usage_perc", older, at(0.7))
-    recording.add("vllm:num_requests_running", older, at(1.0))
-    recording.add_histogram("vllm:time_per_output_token_seconds", older, OLD_TPOT, 0.03)
-    record_sglang(recording, "sglang-0")
-    record_sglang(recording, "both-0")
-    return recording
-
-
-def record_sglang(recording: Recording, pod: str) -> None:
-    labels = VllmPod(pod).labels | {"model_name": "qwen"}
-    for name, value in (("num_running_reqs", 7.0), ("num_queue_reqs", 2.0), ("token_usage", 0.3)):
-        recording.add(f"sglang:{name}", labels, at(value))
-    for name, per_second in (("num_requests", 3.0), ("prompt_tokens", 300.0), ("generation_tokens", 90.0)):
-        recording.add(f"sglang:{name}_total", labels, by_rate(per_second))
-    recording.add_histogram("sglang:inter_token_latency_seconds", labels, OLD_TPOT, 0.03)
-
-
-@pytest.fixture(scope="module")
-def url(binaries: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("prometheus")
-    samples = folder / "samples.txt"
-    with samples.open("w") as file:
-        record_fleet().write(file)
-    backfill(binaries, openmetrics=samples, data=folder / "data")
-    settings = configuration(service_discovery_url=None, scrape_seconds=15.0)
-    return start_prometheus(processes, binaries, settings=settings, data=folder / "data", name="recorded-prometheus")
-
-
-@pytest.fixture
-async def client(url: str) -> AsyncIterator[PrometheusClient]:
-    async with PrometheusClient(url) as client:
-        yield client
-
-
-async def ask(client: PrometheusClient, text: str, seconds: float) -> Vector:
-    answer = await client.query(text, ORIGIN + seconds)
-    assert isinstance(answer, Vector), answer
-    return answer
-
-
-async def observe(
-    client: PrometheusClient, seconds: float, layout: Layout | None = None, queries: Queries = QUERIES
-) -> Telemetry:
-    layout = layout or Layout()
-    return Telemetry(
-        Answers(
-            age=await ask(client, queries.age_seconds(), seconds),
-            running=await ask(client, queries.running(), seconds),
-            waiting=await ask(client, queries.waiting(), seconds),
-            cache=await ask(client, queries.cache(), seconds),
-            growth=await ask(client, queries.growth(), seconds),
-            finished=await ask(client, queries.rate(Indicator.FINISHED), seconds),
-            prompt_tokens=await ask(client, queries.rate(Indicator.PROMPT_TOKENS), seconds),
-            generation_tokens=await ask(client, queries.rate(Indicator.GENERATION_TOKENS), seconds),
-            tpot_mean=await ask(client, queries.tpot_mean(), seconds),
-            ttft=await ask(client, queries.buckets(Indicator.TTFT, layout.around([0.75])), seconds),
-            tpot=await ask(client, queries.buckets(Indicator.TPOT, layout.around([0.04])), seconds),
-        ),
-        scrape_seconds=queries.scrape_seconds,
-    )
-
-
-def flow_of(telemetry: Telemetry, pod: str) -> Flow | None:
-    return telemetry.flow(PodKey("prod", pod), counted=frozenset())
-
-
-def rows_of(answer: Matrix) -> dict[tuple[str, str], FloatArray]:
-    return {
-        (labels["owner"], labels["flow"]): values
-        for labels, values in zip(answer.labels, answer.values, strict=True)
-        if labels["engine"] == "vLLM"
-    }
 
 
 async def test_a_steady_pod_is_read_as_it_is(client: PrometheusClient) -> None:
@@ -262,20 +145,6 @@ async def test_a_pod_is_not_read_from_the_series_of_another_engine(client: Prome
     )
 
 
-async def test_history_tells_the_engines_apart(client: PrometheusClient) -> None:
-    end = ORIGIN + 900.0
-    answer = await client.query_range(QUERIES.flows(60.0), start=end - 300.0, end=end, step_seconds=60.0)
-    assert isinstance(answer, Matrix), answer
-    found = {
-        labels["engine"]: values
-        for labels, values in zip(answer.labels, answer.values, strict=True)
-        if (labels["owner"], labels["flow"]) == ("both", "finished")
-    }
-    assert found.keys() == {"vLLM", "SGLang"}
-    np.testing.assert_allclose(found["vLLM"], 4.0)
-    np.testing.assert_allclose(found["SGLang"], 3.0)
-
-
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
@@ -323,49 +192,6 @@ async def test_only_the_buckets_around_the_limits_are_asked_for(client: Promethe
     tpot = read_buckets(telemetry.answers.tpot)[Engine.VLLM]
     assert tpot[PodKey("prod", "steady-7d9c6b5f4-bbbbb")][0.025] == pytest.approx(4.0 * 300, rel=0.05)
     assert tpot[PodKey("prod", "older-0")][0.025] == pytest.approx(300.0 * 300, rel=0.05)
-
-
-async def test_history_adds_up_pods_by_owner_and_keeps_an_outage_open(client: PrometheusClient) -> None:
-    start, end = ORIGIN + 300.0, ORIGIN + 1200.0
-    answer = await client.query_range(QUERIES.flows(60.0), start=start, end=end, step_seconds=60.0)
-    assert isinstance(answer, Matrix), answer
-    rows = rows_of(answer)
-    np.testing.assert_allclose(rows["steady", "finished"], 6.0)
-    np.testing.assert_allclose(rows["double", "finished"], 4.0)
-    np.testing.assert_allclose(rows["busy", "waiting_growth"], 3.0)
-    outage = rows["outage", "finished"]
-    assert np.isnan(outage[7])  # (720 - 300) / 60: in the middle of it
-    np.testing.assert_allclose(outage[np.isfinite(outage)], 55.0)
-
-
-async def test_coarse_history_is_right_across_an_outage(client: PrometheusClient) -> None:
-    answer = await client.query_range(
-        QUERIES.flows(300.0), start=ORIGIN + 300.0, end=ORIGIN + 1200.0, step_seconds=300.0
-    )
-    assert isinstance(answer, Matrix), answer
-    rows = rows_of(answer)
-    np.testing.assert_allclose(rows["outage", "finished"], 55.0)
-    np.testing.assert_allclose(rows["steady", "prompt_tokens"], 6000.0)
-
-
-async def test_a_rollout_within_a_step_of_the_past_does_not_count_double(client: PrometheusClient) -> None:
-    start, end = ORIGIN + 900.0, ORIGIN + 1200.0
-    answer = await client.query_range(QUERIES.flows(300.0), start=start, end=end, step_seconds=300.0)
-    assert isinstance(answer, Matrix), answer
-    rolled = rows_of(answer)["rolled", "finished"]
-    # 4 rps before and after; both pods served for half a minute of five.
-    np.testing.assert_allclose(rolled, [4.0, 4.0], atol=0.9)
-
-
-@pytest.mark.parametrize("step", [15.0, 30.0, 60.0, 300.0])
-async def test_imported_samples_far_apart_make_a_history_without_holes(client: PrometheusClient, step: float) -> None:
-    start, end = ORIGIN + 300.0, ORIGIN + 1200.0
-    answer = await client.query_range(QUERIES.flows(step), start=start, end=end, step_seconds=step)
-    assert isinstance(answer, Matrix), answer
-    rows = rows_of(answer)
-    np.testing.assert_allclose(rows["imported", "finished"], 4.0)
-    np.testing.assert_allclose(rows["imported", "waiting_growth"], 0.0, atol=1e-9)
-    np.testing.assert_allclose(rows["steady", "finished"], 6.0)
 
 
 async def test_a_namespaced_operator_asks_for_its_namespace_only(client: PrometheusClient) -> None:

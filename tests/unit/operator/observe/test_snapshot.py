@@ -2,86 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from foresail.domain.accelerator import Pool
 from foresail.domain.memory import Learned
-from foresail.domain.snapshot import Demand, FleetSnapshot, Known, Unknown, WorkloadObservation
-from foresail.domain.workload import Engine, TargetRef, WorkloadKey
-from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
+from foresail.domain.snapshot import Demand, Known, Unknown
+from foresail.domain.workload import Engine, TargetRef
+from foresail.operator.observe.prometheus import PrometheusClient
 from foresail.operator.observe.snapshot import Observer
 from foresail.operator.settings import Settings
 from foresail.operator.store import Store
 from tests.builders import NOW, make_variant, make_workload
-from tests.fakes.prometheus import FakePrometheus, Fault, PodLoad
-from tests.unit.operator.fakes import FakeApi, HandClock
+from tests.fakes.prometheus import Fault, PodLoad
+from tests.unit.operator.fakes import FakeApi
 from tests.unit.operator.observe.bodies import (
-    make_accelerator_body,
     make_deployment_body,
-    make_node_body,
-    make_pod_body,
     make_rival_body,
     make_workload_body,
 )
-
-KEY = WorkloadKey("prod", "chat")
-PODS = ("chat-h100-7d9c6b5f4-bbbbb", "chat-h100-7d9c6b5f4-ccccc")
-MAX_QUERIES = 15
-
-
-@dataclass
-class House:
-    """An observer, and everything that it looks at."""
-
-    prometheus: FakePrometheus
-    store: Store
-    clock: HandClock
-    observer: Observer
-    reports: list[QueryReport]
-
-    async def observe(self) -> FleetSnapshot:
-        self.reports.clear()
-        return await self.observer.observe(self.clock.wall(), NOW - 3600)
-
-    async def look(self) -> WorkloadObservation:
-        snapshot = await self.observe()
-        return snapshot.workloads[KEY]
-
-    def pass_cycle(self) -> None:
-        self.clock.advance(15.0)
-
-
-@pytest.fixture
-def prometheus() -> Iterator[FakePrometheus]:
-    with FakePrometheus({("prod", pod): PodLoad() for pod in PODS}) as prometheus:
-        yield prometheus
-
-
-@pytest.fixture
-def settings(prometheus: FakePrometheus) -> Settings:
-    return Settings(
-        prometheus_url=prometheus.url,
-        prometheus_timeout_seconds=1.0,
-        prometheus_deadline_seconds=1.5,
-        prometheus_max_bytes=2**20,
-        history_hours=2.0,
-    )
-
-
-@pytest.fixture
-async def house(prometheus: FakePrometheus, settings: Settings) -> AsyncIterator[House]:
-    clock = HandClock(wall=NOW)
-    prometheus.clock = clock.wall
-    store = Store(clock)
-    bodies = [make_workload_body(), make_deployment_body(replicas=2), make_node_body(), make_accelerator_body()]
-    for body in (*bodies, *(make_pod_body(pod) for pod in PODS)):
-        store.apply(None, body)
-    reports: list[QueryReport] = []
-    async with PrometheusClient.from_settings(settings, reports.append) as client:
-        yield House(prometheus, store, clock, Observer(settings, client, store, FakeApi()), reports)
+from tests.unit.operator.observe.house import KEY, MAX_QUERIES, PODS, House
 
 
 async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
@@ -151,60 +92,6 @@ async def test_the_number_of_queries_does_not_depend_on_the_number_of_objects(ho
     house.pass_cycle()
     await house.observe()
     assert len(house.reports) <= MAX_QUERIES
-
-
-async def test_the_scrape_interval_is_measured_and_everything_follows_it(house: House) -> None:
-    house.prometheus.scrape_seconds = 61.0
-    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=150.0) for pod in PODS}
-    seen = await house.look()
-    assert isinstance(seen.demand, Demand)  # 150 s is less than three scrapes
-    assert any("[240000ms:60000ms]" in form["query"] for form in house.prometheus.asked)
-    assert not any("[60000ms:15000ms]" in form["query"] for form in house.prometheus.asked)
-    assert len(house.reports) <= MAX_QUERIES
-    # Within three scrapes and the discovery a new pod may be without samples.
-    house.store.apply(None, make_pod_body("chat-h100-7d9c6b5f4-ddddd", created=NOW - 250.0, ready_after=100.0))
-    assert isinstance((await house.look()).demand, Demand)
-
-
-async def test_at_short_scrape_intervals_windows_are_short(house: House) -> None:
-    house.prometheus.scrape_seconds = 2.04
-    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=12.0) for pod in PODS}
-    seen = await house.look()
-    assert isinstance(seen.demand, Unknown)  # three scrapes and five seconds are 11 s
-    assert seen.demand.reason == "StaleSeries"
-    assert any("[15000ms:2000ms]" in form["query"] for form in house.prometheus.asked)  # a cycle
-
-
-async def test_the_scrape_interval_is_measured_again_in_time_and_when_a_job_is_new(house: House) -> None:
-    def asked() -> bool:
-        return "spacings" in {report.name for report in house.reports}
-
-    await house.look()
-    assert asked()
-    house.pass_cycle()
-    await house.look()
-    assert not asked()
-    house.prometheus.pods["prod", PODS[0]] = PodLoad(job="new")
-    for expected in (False, True, False):  # a new job is seen, then measured, then known
-        house.pass_cycle()
-        await house.look()
-        assert asked() is expected
-    house.clock.advance(600.0)
-    await house.look()
-    assert asked()
-    assert len(house.reports) <= MAX_QUERIES
-
-
-async def test_a_scrape_interval_that_is_set_is_not_measured(house: House, settings: Settings) -> None:
-    house.prometheus.scrape_seconds = 60.0
-    house.prometheus.pods = {("prod", pod): PodLoad(age_seconds=150.0) for pod in PODS}
-    async with PrometheusClient.from_settings(settings, house.reports.append) as client:
-        observer = Observer(replace(settings, scrape_interval_seconds=15.0), client, house.store, FakeApi())
-        seen = (await observer.observe(NOW, NOW)).workloads[KEY]
-    assert isinstance(seen.demand, Unknown)
-    assert seen.demand.reason == "StaleSeries"
-    assert "is older than 50 s with a scrape every 15 s" in seen.demand.message
-    assert "spacings" not in {report.name for report in house.reports}
 
 
 @pytest.mark.parametrize(
@@ -303,6 +190,30 @@ async def test_a_missing_target_and_rivals_are_said(house: House) -> None:
     assert [rival.kind for rival in variant.rivals] == ["HorizontalPodAutoscaler"]
     assert isinstance(seen.demand, Unknown)
     assert seen.demand.reason == "NoReadyReplicas"
+
+
+@pytest.mark.parametrize("twin_is_older", [False, True])
+async def test_of_two_on_one_target_the_older_goes_first_until_it_is_deleted(
+    house: House, *, twin_is_older: bool
+) -> None:
+    chat, twin = make_workload(), make_workload("twin")
+    days = ("02", "01") if twin_is_older else ("01", "02")
+    bodies = [
+        make_workload_body(workload, creationTimestamp=f"2026-11-{day}T12:00:00Z")
+        for workload, day in zip((chat, twin), days, strict=True)
+    ]
+    house.store.apply("DELETED", make_workload_body())
+    for body in bodies:
+        house.store.apply("ADDED", body)
+    older, younger = (twin, chat) if twin_is_older else (chat, twin)
+
+    async def waits() -> dict[str, list[bool]]:
+        seen = (await house.observe()).workloads
+        return {key.name: [rival.waits for rival in each.variants[0].rivals] for key, each in seen.items()}
+
+    assert await waits() == {older.key.name: [True], younger.key.name: [False]}
+    house.store.apply("DELETED", bodies[1 if twin_is_older else 0])
+    assert await waits() == {younger.key.name: []}
 
 
 async def test_the_inventory_is_unknown_where_it_cannot_be_seen(house: House, settings: Settings) -> None:
