@@ -40,7 +40,7 @@ class Settings:
         history_hours: How far back seasons are looked for.
         history_step_seconds: Spacing of that history.
         season_seconds: A season that people know of; None: it is found in the data.
-        usd_per_replica_hour: Price of a replica whose accelerator has none.
+        usd_per_replica_hour: Price of a replica whose accelerator has none; None: such prices are unknown.
         prometheus_timeout_seconds: For one query.
         prometheus_deadline_seconds: For all queries of a cycle together.
         prometheus_max_bytes: Longest answer that is read.
@@ -60,7 +60,7 @@ class Settings:
     history_hours: float = 336.0
     history_step_seconds: float = 300.0
     season_seconds: float | None = None
-    usd_per_replica_hour: float = 1.0
+    usd_per_replica_hour: float | None = None
     prometheus_timeout_seconds: float = 5.0
     prometheus_deadline_seconds: float = 10.0
     prometheus_max_bytes: int = 16 * 2**20
@@ -77,7 +77,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "history_hours": (0.0, 24.0 * 366),
     "history_step_seconds": (1.0, 86_400.0),
     "season_seconds": (60.0, 366 * 86_400.0),
-    "usd_per_replica_hour": (0.0, 1e6),
+    "usd_per_replica_hour": (1e-4, 1e6),
     "prometheus_timeout_seconds": (0.1, 600.0),
     "prometheus_deadline_seconds": (0.1, 600.0),
     "prometheus_max_bytes": (1024, 2**31),

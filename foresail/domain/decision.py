@@ -48,7 +48,8 @@ class Outlook:
     """The numbers behind a decision, for people and plots; None where unknown.
 
     Replicas required are in replicas of the first variant; quantiles are of the peak between lead time and one
-    decision later.
+    decision later. `usd_per_hour` is what the current replicas cost, `expected_loss_usd_per_hour` what decides, by
+    count.
     """
 
     lead_time_seconds: float

@@ -188,7 +188,7 @@ class _Families:
     def _add_outlook(self, key: WorkloadKey, decision: Decision, record: _Record) -> None:
         outlook, due = decision.outlook, record.due
         self._gauge("lead_time_seconds", "From decision to a ready replica.", OBJECT, key, outlook.lead_time_seconds)
-        self._gauge("cost_usd_per_hour", "Price of the replicas.", OBJECT, key, outlook.usd_per_hour)
+        self._gauge("cost_usd_per_hour", "Price of the current replicas.", OBJECT, key, outlook.usd_per_hour)
         self._gauge("capacity_requests_per_second", "Of one replica.", OBJECT, key, outlook.capacity_rps)
         self._gauge("feedback_ratio", "The factor moved by attainment.", OBJECT, key, outlook.feedback_factor)
         by_level = (*OBJECT, "quantile")

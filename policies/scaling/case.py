@@ -33,10 +33,11 @@ class Seat:
         variant: As in the spec.
         observation: As observed.
         replicas: Its counts.
-        usd_per_hour: Price of one replica.
+        usd_per_hour: Price of one replica; where nobody named one, a unit to compare counts by, and no money.
         work: What a token costs one replica before the belief corrects it; None when its capacity is unknown.
         most: Replicas for which the pool has room, None when nothing caps them.
         stuck: Replicas that have been pending or starting for longer than they may.
+        priced: Whether somebody named the price.
     """
 
     variant: Variant
@@ -46,6 +47,7 @@ class Seat:
     work: Work | None
     most: int | None
     stuck: int = 0
+    priced: bool = True
 
     @property
     def current(self) -> int:
@@ -113,6 +115,11 @@ class Case:
     def most(self) -> Counts:
         """The spec's maxima."""
         return tuple(seat.variant.max_replicas for seat in self.seats)
+
+    @property
+    def priced(self) -> bool:
+        """Whether what the replicas cost is known, of all of them."""
+        return all(seat.priced for seat in self.seats)
 
     @property
     def demand_known(self) -> bool:

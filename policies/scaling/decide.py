@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from foresail.domain.decision import Decision, Step, VariantDecision
@@ -59,7 +58,6 @@ def decide(case: Case, prices: Prices) -> Decided:
         gist=gist(message),
     )
     memory = renew(memory, said, case.now)
-    outlook = describe_outlook(case, proposal, desired)
     decision = Decision(
         id=memory.decision_id,
         key=case.workload.key,
@@ -71,7 +69,7 @@ def decide(case: Case, prices: Prices) -> Decided:
         steps=steps,
         variants=variants,
         conditions=judge_conditions(case, proposal, steps),
-        outlook=outlook if case.seats else replace(outlook, usd_per_hour=None),  # unknown, not free
+        outlook=describe_outlook(case, proposal),
         learned=learned_of(memory),
     )
     return Decided(decision, memory)

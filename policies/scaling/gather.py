@@ -21,7 +21,7 @@ from foresail.policies.scaling.case import STUCK_SECONDS, Case, Seat
 from foresail.policies.scaling.feedback import factor_of
 from foresail.policies.scaling.lead_time import lead_time_seconds
 from foresail.policies.scaling.learning import is_usable, start_belief, work_of
-from foresail.policies.scaling.prices import Prices
+from foresail.policies.scaling.prices import UNIT, Prices
 from foresail.policies.scaling.recall import recall
 from foresail.policies.scaling.required import Needs, Reach, check_forecast, needs_of_demand, needs_of_forecast
 
@@ -102,7 +102,8 @@ def _seats(
             room = stock.room(variant, found.replicas.current)
             work = _usable_work(memory.capacity.get(variant.name))
             stuck = stuck_replicas(found.replicas, lead)
-            seats.append(Seat(variant, found, found.replicas, price, work, room, stuck))
+            weight, priced = (UNIT, False) if price is None else (price, True)
+            seats.append(Seat(variant, found, found.replicas, weight, work, room, stuck, priced))
     return tuple(seats)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from foresail.domain.decision import Outlook
 from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Demand
-from foresail.policies.scaling.case import Case, Counts
+from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.feedback import factor_of
 from foresail.policies.scaling.learning import work_of
 from foresail.policies.scaling.proposal import Proposal, quantiles
@@ -17,8 +17,8 @@ from foresail.policies.scaling.required import Needs
 SHOWN_AROUND = 8  # counts on either side of the cheapest
 
 
-def describe_outlook(case: Case, proposal: Proposal, desired: Counts) -> Outlook:
-    """Demand, need, capacity and cost; None where unknown."""
+def describe_outlook(case: Case, proposal: Proposal) -> Outlook:
+    """Demand, need, capacity, and what the current replicas cost; None where unknown."""
     demand = case.observation.demand if isinstance(case.observation.demand, Demand) else None
     known = case.needs if isinstance(case.needs, Needs) else None
     demand_median, demand_high = (None, None) if known is None else quantiles(known.peak_rps)
@@ -33,10 +33,17 @@ def describe_outlook(case: Case, proposal: Proposal, desired: Counts) -> Outlook
         required_q95=need_high,
         capacity_rps=capacity_rps(case, demand),
         feedback_factor=factor_of(case.memory.log_feedback),
-        usd_per_hour=sum(seat.usd_per_hour * count for seat, count in zip(case.seats, desired, strict=True)),
+        usd_per_hour=running_usd_per_hour(case),
         forecast_source=case.forecast.source if isinstance(case.forecast, Forecast) else None,
-        expected_loss_usd_per_hour=_around(proposal.loss_usd_per_hour),
+        expected_loss_usd_per_hour=_around(proposal.loss_usd_per_hour) if case.priced else None,
     )
+
+
+def running_usd_per_hour(case: Case) -> float | None:
+    """What the current replicas cost, whatever is decided; None without a target or a price of each variant."""
+    if not case.seats or not case.priced:
+        return None
+    return sum(seat.usd_per_hour * seat.current for seat in case.seats)
 
 
 def capacity_rps(case: Case, demand: Demand | None) -> float | None:

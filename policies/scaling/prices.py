@@ -14,6 +14,7 @@ from foresail.domain.workload import Slo, Variant
 # Beyond this the tail of 200 sample paths holds nothing to tell counts apart.
 LARGEST_PROMISE = 0.999
 LEAST_CRITICAL_RATIO = 0.5
+UNIT = 1.0  # stands for a price that nobody named: what is cheapest needs no currency
 ROUNDING = 1e-6
 
 
@@ -22,20 +23,21 @@ class Prices:
     """What losses cost.
 
     Args:
-        usd_per_replica_hour: Price of a replica whose accelerator has none.
+        usd_per_replica_hour: Price of a replica whose accelerator has none; None where nobody named one.
         switching_hold_seconds: How long a change usually lasts: a replica that is switched pays its start-up, during
             which it serves nobody, spread over this time.
     """
 
-    usd_per_replica_hour: float = 1.0
+    usd_per_replica_hour: float | None = None
     switching_hold_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        if self.usd_per_replica_hour <= 0 or self.switching_hold_seconds <= 0:
+        price = UNIT if self.usd_per_replica_hour is None else self.usd_per_replica_hour
+        if price <= 0 or self.switching_hold_seconds <= 0:
             raise ValueError(f"prices and times must be positive, got {self}")
 
-    def of_replica(self, variant: Variant, accelerator: Accelerator | None) -> float:
-        """Price of one replica of a variant, USD per hour."""
+    def of_replica(self, variant: Variant, accelerator: Accelerator | None) -> float | None:
+        """Price of one replica of a variant, USD per hour; None where nobody named one, and 0 is none."""
         if accelerator is None or not accelerator.usd_per_gpu_hour:
             return self.usd_per_replica_hour
         return float(accelerator.usd_per_gpu_hour) * variant.gpus_per_replica

@@ -31,7 +31,7 @@ class Proposal:
         counts: By variant.
         steps: How they came about, at least one.
         wanted: Counts by variant if GPUs were without end, None when nothing can be said.
-        loss_usd_per_hour: Expected loss by total count of the first role's variants.
+        loss_usd_per_hour: Expected loss by total count of the first role's variants; in units where a price is missing.
         shortfall: Why not all that is wanted can be had, empty when it can.
         unserved_replicas: Expected demand that the counts leave unserved, in replicas of the cheapest variant.
     """
@@ -171,14 +171,14 @@ def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice
         why = words.clause(case.forecast.message)
         return (
             Reason.DEMAND_NOW,
-            f"Without a forecast ({why}) the demand of now, {now}, counts; {_cheapest(choices)}.",
+            f"Without a forecast ({why}) the demand of now, {now}, counts; {_cheapest(case, choices)}.",
         )
     peak = float(needs.peak_rps.max(initial=0.0))
     if peak <= 0 and isinstance(demand, Demand) and demand.requests_per_second <= 0:
-        return Reason.NO_TRAFFIC, f"No request arrives and none is expected in {lead}; {_cheapest(choices)}."
+        return Reason.NO_TRAFFIC, f"No request arrives and none is expected in {lead}; {_cheapest(case, choices)}."
     median, high = quantiles(needs.peak_rps)
     expected = f"{words.amount(median)} rps (95 %: {words.amount(high)}){_queue(case, median)}"
-    return Reason.FORECAST_DEMAND, f"In {lead} demand is expected at {expected}; {_cheapest(choices)}."
+    return Reason.FORECAST_DEMAND, f"In {lead} demand is expected at {expected}; {_cheapest(case, choices)}."
 
 
 def _queue(case: Case, demand_rps: float) -> str:
@@ -189,12 +189,12 @@ def _queue(case: Case, demand_rps: float) -> str:
     return f" and {waiting.value:.0f} requests wait" if waiting.value > 0 else ""
 
 
-def _cheapest(choices: Sequence[tuple[list[int], Choice]]) -> str:
-    total = sum(choice.total for _, choice in choices)
+def _cheapest(case: Case, choices: Sequence[tuple[list[int], Choice]]) -> str:
+    least = f"expected loss is least with {words.replicas(sum(choice.total for _, choice in choices))}"
+    if not case.priced:
+        return least
     loss = sum(choice.loss_usd_per_hour[choice.total] for _, choice in choices)
-    return (
-        f"expected loss is least with {words.replicas(total)} ({words.amount(loss)} USD/h, unserved demand priced in)"
-    )
+    return f"{least} ({words.amount(loss)} USD/h, unserved demand priced in)"
 
 
 def quantiles(samples: FloatArray) -> tuple[float, float]:

@@ -23,6 +23,7 @@ def refusal(**flags: Any) -> str:
 
 def test_without_anything_the_defaults_hold() -> None:
     assert load_settings({}, environ={}) == Settings()
+    assert Settings().usd_per_replica_hour is None  # nobody is shown a price that nobody named
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
@@ -76,6 +77,7 @@ def test_the_lease_is_kept_where_the_operator_lives(
         ({"cycle_seconds": True}, ["cycle_seconds", "True"]),
         ({"cycle_seconds": float("nan")}, ["cycle_seconds", "nan"]),
         ({"cycle_seconds": 0}, ["is out of range", "got 0;", "from 1 to 3600"]),
+        ({"usd_per_replica_hour": 0}, ["is out of range", "got 0;", "from 0.0001 to 1e+06"]),
         ({"listen_port": 80.5}, ["listen_port", "whole number"]),
         ({"listen": "8080"}, ["listen", "host:port", "127.0.0.1:8080"]),
         ({"listen": "here:99999"}, ["listen_port", "99999"]),

@@ -213,6 +213,35 @@ def test_a_price_that_no_profile_knows_comes_from_the_settings() -> None:
     assert decision.outlook.usd_per_hour == 15
 
 
+@pytest.mark.parametrize("price", [None, "0"])
+def test_without_a_price_the_decision_is_the_same_and_nobody_hears_of_money(price: str | None) -> None:
+    priced = decide_one(forecast=make_forecast(38), accelerators=[make_accelerator(usd_per_gpu_hour="1")])
+    unpriced = decide_one(forecast=make_forecast(38), accelerators=[make_accelerator(usd_per_gpu_hour=price)])
+    assert unpriced.desired == priced.desired
+    assert (unpriced.outlook.usd_per_hour, unpriced.outlook.expected_loss_usd_per_hour) == (None, None)
+    assert "USD" in priced.message
+    assert "USD" not in unpriced.message + "".join(step.message for step in unpriced.steps)
+    assert "expected loss is least with seven replicas." in unpriced.message
+
+
+def test_of_several_variants_one_without_a_price_leaves_the_total_unknown() -> None:
+    workload = make_workload(variants=(make_variant("h100"), make_variant("a100")))
+    observed = [make_variant_observation("h100", 5), make_variant_observation("a100", 2)]
+
+    def cost(price: str | None) -> float | None:
+        accelerators = [make_accelerator("h100"), make_accelerator("a100", usd_per_gpu_hour=price)]
+        return decide_one(make_observation(workload, variants=observed), accelerators=accelerators).outlook.usd_per_hour
+
+    assert cost("2.5") == 25  # five at 4 USD/h and two at 2.5
+    assert cost(None) is None
+
+
+def test_the_cost_is_that_of_what_runs_and_not_of_what_is_decided() -> None:
+    advised = decide_one(make_observation(make_workload(mode=Mode.ADVISORY)), forecast=make_forecast(54))
+    assert advised.desired > advised.current
+    assert advised.outlook.usd_per_hour == 20  # five at 4 USD/h
+
+
 @pytest.mark.parametrize("prices", [{"usd_per_replica_hour": 0.0}, {"switching_hold_seconds": -1.0}])
 def test_prices_must_be_positive(prices: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be positive"):

@@ -47,6 +47,11 @@ def a_quiet_fleet_stays() -> Decision:
     return decide_one(make_observation(make_workload(NAME)), forecast=make_forecast(24))
 
 
+def without_a_price_no_money_is_named() -> Decision:
+    unpriced = make_accelerator(usd_per_gpu_hour=None)
+    return decide_one(make_observation(make_workload(NAME)), forecast=make_forecast(24), accelerators=[unpriced])
+
+
 def a_step_down_waits_for_the_window() -> Decision:
     workload = make_workload(NAME)
     memory = make_memory(workload, target_uids={})
@@ -130,6 +135,7 @@ CASES: Mapping[str, Callable[[], Decision]] = {
         a_ramp_is_met_at_most_two_at_a_time,
         in_advisory_it_says_what_it_would_do,
         a_quiet_fleet_stays,
+        without_a_price_no_money_is_named,
         a_step_down_waits_for_the_window,
         unknown_metrics_hold,
         a_fallback_raises_when_metrics_stay_away,
