@@ -13,16 +13,18 @@ from typing import NamedTuple
 from foresail.domain.reason import Reason
 from foresail.policies.scaling.words import NUMBERS
 
-# Which pods are named for all that cannot be measured is chance.
-_PODS = (
+# Which pods are named for all that cannot be measured is chance, and so is the port that a connection comes from.
+_CHANCE = (
     (re.compile(r"cannot be measured \([^)]*\)"), "cannot be measured (#)"),
     (re.compile(r'pod="[^"]*"'), 'pod="#"'),
+    (re.compile(r":\d+->"), ":#->"),
 )
 _INSTANT = r"\d{4,}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"
 _OF_NODES = r"\d+/\d+(?= nodes )"  # as the scheduler counts them
+_DURATION = r"(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?(?:[nmuµ]?s)(?![\w/@-])"  # as programs in Go write it into an error
 _FREE = r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?![\w/@-]|[.,:]\w)"
 _COUNT = rf"\b(?:{'|'.join(NUMBERS)})(?= (?:replica|GPU))"
-_NUMBER = re.compile(rf"{_INSTANT}|(?<![\w./:@-])(?:{_OF_NODES}|{_FREE})|{_COUNT}")
+_NUMBER = re.compile(rf"{_INSTANT}|(?<![\w./:@-])(?:{_OF_NODES}|{_DURATION}|{_FREE})|{_COUNT}")
 # Their sentences tell what a hand did; nothing in them wavers.
 _OF_HANDS = frozenset({Reason.EDITED_BY_HAND, Reason.NO_CONFLICT})
 # Words that agree with a number waver with it.
@@ -31,7 +33,7 @@ _AGREEING = (("replicas", "replica"), ("GPUs", "GPU"), (" are ", " is "), (" hav
 
 def gist(sentence: str) -> str:
     """A sentence without what wavers, numbers and instants: two of the same gist say the same."""
-    for pattern, stand_in in _PODS:
+    for pattern, stand_in in _CHANCE:
         sentence = pattern.sub(stand_in, sentence)
     sentence = _NUMBER.sub("#", sentence)
     for plural, singular in _AGREEING:

@@ -21,6 +21,8 @@ SERIES = 'no series with labels {namespace="prod", pod="%s"}; check the scrape j
             "pending (0/9 nodes are available: 3 of them are full)",
             "pending (0/12 nodes are available: 5 of them are full)",
         ),
+        ("failed (500 i/o timeout after 5.003s)", "failed (500 i/o timeout after 1m0.2s)"),
+        ("read tcp 10.0.0.1:53321->10.0.0.2:9090: reset", "read tcp 10.0.0.1:41234->10.0.0.2:9090: reset"),
         ("no sample for 45 s, at 12 rps.", "no sample for 60 s, at 9 rps."),
         ("it takes twice 3 s; 95% of them", "it takes twice 5 s; 90% of them"),
         ("at most 1 replica is added at once", "at most 2 replicas are added at once"),
