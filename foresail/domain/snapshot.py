@@ -49,13 +49,14 @@ class Rival(NamedTuple):
 
     `kind` is that of the controller's object, or FIELD_MANAGER for a foreign writer of `spec.replicas` without one: a
     single edit, after which we stand down for a stabilization window. `time` is when it wrote, None when not known
-    (then the window starts when it is first seen).
+    (then the window starts when it is first seen). One that `waits` leaves the replicas to us.
     """
 
     kind: str
     name: str
     message: str
     time: float | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def edit_key(variant: str, rival: Rival) -> str:
 def last_edit(case: Case) -> float | None:
     """When somebody else last wrote replicas, None when nobody did."""
     times = [
-        case.memory.edits_seen.get(edit_key(seat.name, rival), case.now) if rival.time is None else rival.time
+        _edited_at(case, seat, rival)
         for seat in case.seats
         for rival in seat.observation.rivals
         if rival.kind == FIELD_MANAGER
@@ -157,15 +157,39 @@ def last_edit(case: Case) -> float | None:
 def active_rival(case: Case) -> Rival | None:
     """The rival for which we stand down: a controller, or a hand within a stabilization window.
 
-    Only in Auto: where nothing is written, anybody may set the replicas and still see what we would do.
+    Only in Auto: where nothing is written, anybody may set the replicas and still see what we would do. An override is
+    a person's word as an edit is, and the one that says until when it holds: no hand makes us stand down while it does.
     """
     if case.workload.mode is not Mode.AUTO:
         return None
     rivals = [rival for seat in case.seats for rival in seat.observation.rivals]
-    controllers = [rival for rival in rivals if rival.kind != FIELD_MANAGER]
+    controllers = [rival for rival in rivals if rival.kind != FIELD_MANAGER and not rival.waits]
     if controllers:
         return controllers[0]
     edited = last_edit(case)
-    if edited is None or case.now - edited >= case.stabilization_seconds:
+    if case.override is not None or edited is None or case.now - edited >= case.stabilization_seconds:
         return None
-    return next(rival for rival in rivals if rival.kind == FIELD_MANAGER)
+    return _last_hand(case)
+
+
+def overruled_hand(case: Case) -> Rival | None:
+    """The hand whose edit stands until our next write, and counts for nothing as an override holds."""
+    if case.workload.mode is not Mode.AUTO or case.override is None or active_rival(case) is not None:
+        return None
+    return _last_hand(case)
+
+
+def _last_hand(case: Case) -> Rival | None:
+    hands = [
+        (_edited_at(case, seat, rival), rival)
+        for seat in case.seats
+        for rival in seat.observation.rivals
+        if rival.kind == FIELD_MANAGER
+    ]
+    return max(hands, key=lambda hand: hand[0], default=(0.0, None))[1]
+
+
+def _edited_at(case: Case, seat: Seat, rival: Rival) -> float:
+    if rival.time is not None:
+        return rival.time
+    return case.memory.edits_seen.get(edit_key(seat.name, rival), case.now)

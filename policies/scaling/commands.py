@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from foresail.domain.reason import Reason
-from foresail.domain.snapshot import FIELD_MANAGER
+from foresail.domain.snapshot import FIELD_MANAGER, Rival
 from foresail.domain.workload import FallbackPolicy, Mode
 from foresail.policies.scaling import words
-from foresail.policies.scaling.case import Case, Counts, active_rival, last_edit
+from foresail.policies.scaling.case import Case, Counts, active_rival, last_edit, overruled_hand
 from foresail.policies.scaling.schedule import open_schedule
 from foresail.policies.scaling.spread import lower_to, raise_to
 from foresail.policies.scaling.verdict import Verdict
@@ -46,13 +46,16 @@ def keep_schedule(case: Case, counts: Counts) -> Verdict | None:
 
 
 def obey_override(case: Case, counts: Counts) -> Verdict | None:
-    """Set a person's total while it holds, spread with as little change as possible."""
+    """Set a person's total while it holds, spread with as little change as possible; what a hand did is put right."""
     override = case.override
     if override is None:
         return None
     spread = lower_to(case, raise_to(case, case.current, override.replicas), override.replicas)
     why = f" ({words.clause(override.reason)})" if override.reason else ""
     because = f"override sets {words.replicas(override.replicas)} until {words.instant(override.until)}{why}"
+    hand = overruled_hand(case)
+    if hand is not None and spread != case.current:
+        because = f"{because}, which overrules a hand: {hand_clause(hand)}"
     return Verdict(spread, Reason.OVERRIDE, because, settles=True)
 
 
@@ -87,10 +90,14 @@ def rival_sentence(case: Case) -> str:
     if rival is None:
         return ""
     if rival.kind == FIELD_MANAGER:
-        said = words.clause(rival.message) or f"{rival.name} set the replicas"
         end = (case.now if (edited := last_edit(case)) is None else edited) + case.stabilization_seconds
-        return f"{said}, we stand down until {words.instant(end)}"
+        return f"{hand_clause(rival)}, we stand down until {words.instant(end)}"
     return words.clause(rival.message) or f"{rival.kind} {rival.name} sets them too; remove one of the two"
+
+
+def hand_clause(hand: Rival) -> str:
+    """What a hand did."""
+    return words.clause(hand.message) or f"{hand.name} set the replicas"
 
 
 def _greater(one: Counts, other: Counts) -> Counts:

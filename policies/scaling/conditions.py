@@ -10,8 +10,8 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FIELD_MANAGER, Unknown
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
-from foresail.policies.scaling.case import Case, active_rival
-from foresail.policies.scaling.commands import rival_sentence
+from foresail.policies.scaling.case import Case, active_rival, overruled_hand
+from foresail.policies.scaling.commands import hand_clause, rival_sentence
 from foresail.policies.scaling.proposal import Proposal
 from foresail.policies.scaling.restraints import stuck_sentence
 
@@ -38,7 +38,8 @@ def ready(case: Case, others: tuple[Condition, ...]) -> Condition:
     if case.workload.mode is Mode.OFF:
         return _condition("Ready", "False", Reason.MODE_OFF, "Mode is Off")
     if wrong is not None:
-        return Condition("Ready", "False", wrong.reason, wrong.message)
+        status = "Unknown" if wrong.reason == Reason.METRICS_WARMING_UP else "False"
+        return Condition("Ready", status, wrong.reason, wrong.message)
     if isinstance(case.needs, Unknown):
         if case.profiles_missing:
             return _condition("Ready", "False", Reason.ACCELERATOR_NOT_FOUND, _missing_profiles(case))
@@ -56,8 +57,9 @@ def metrics_available(case: Case) -> Condition:
     if not case.seats:  # nobody knows its pods, whatever else is wrong
         missing = target_resolved(case)
         return Condition("MetricsAvailable", "False", missing.reason, f"Demand is not measured: {missing.message}")
-    # Without a replica there is nothing to measure, which is no fault.
-    status = "Unknown" if sum(case.current) == 0 else "False"
+    # Without a replica there is nothing to measure, and new ones have no samples yet, which is no fault.
+    no_fault = demand.reason == Reason.METRICS_WARMING_UP or sum(case.current) == 0
+    status = "Unknown" if no_fault else "False"
     return _condition("MetricsAvailable", status, demand.reason, f"Demand is unknown: {demand.message}")
 
 
@@ -123,9 +125,18 @@ def conflict(case: Case) -> Condition:
         leaves = f"Mode is {case.workload.mode}, so the replicas are left to {others[0].kind} {others[0].name}"
         return _condition("Conflict", "False", Reason.NO_CONFLICT, leaves)
     if rival is None:
-        return _condition("Conflict", "False", Reason.NO_CONFLICT, "Nobody else sets these replicas")
+        return _condition("Conflict", "False", Reason.NO_CONFLICT, _no_conflict(case))
     reason = Reason.EDITED_BY_HAND if rival.kind == FIELD_MANAGER else Reason.CONFLICTING_CONTROLLER
     return _condition("Conflict", "True", reason, rival_sentence(case))
+
+
+def _no_conflict(case: Case) -> str:
+    """Why nobody keeps us from setting the replicas, though there may be others."""
+    waiting = [rival.message for seat in case.seats for rival in seat.observation.rivals if rival.waits]
+    hand = overruled_hand(case)
+    if hand is not None and case.override is not None:
+        return f"{hand_clause(hand)}, but spec.override holds until {words.instant(case.override.until)}"
+    return words.clause(waiting[0]) if waiting else "Nobody else sets these replicas"
 
 
 def overridden(case: Case, steps: Sequence[Step]) -> Condition:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from foresail.domain.decision import Decision
 from foresail.domain.memory import WorkloadMemory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FIELD_MANAGER, Rival, Unknown, WorkloadObservation
@@ -135,6 +136,74 @@ def test_a_hand_without_a_time_counts_from_when_it_was_first_seen(ago: float, st
     memory = make_memory(edits_seen={"h100: kubectl: ": NOW - ago})
     case = make_case(rivaled(Rival(FIELD_MANAGER, "kubectl", "")), memory=next(iter(memory.workloads.values())))
     assert (stand_down(case, (9,)) is not None) is stands_down
+
+
+EDIT = Rival(FIELD_MANAGER, "kubectl", "kubectl changed the replicas of Deployment/chat from 7 to 5", NOW - 20)
+
+
+def edited(*rivals: Rival, override: Override | None, mode: Mode = Mode.AUTO, **variant: Any) -> WorkloadObservation:
+    """Five replicas, of which these rivals tell."""
+    workload = make_workload(mode=mode, override=override)
+    return make_observation(workload, variants=[make_variant_observation(rivals=rivals, **variant)])
+
+
+def conditions_of(decision: Decision) -> dict[str, tuple[str, str, str]]:
+    return {c.type: (c.status, c.reason, c.message) for c in decision.conditions}
+
+
+def test_an_override_ends_a_stand_down_for_a_hand() -> None:
+    decision = decide_one(edited(EDIT, override=Override(7, NOW + 600, "launch")))
+    assert (decision.desired, decision.reason) == (7, Reason.OVERRIDE)
+    assert decision.variants[0].acts
+    assert decision.message.endswith(
+        "override sets seven replicas until 2026-11-23T12:10:00Z (launch), which overrules a hand: "
+        "kubectl changed the replicas of Deployment/chat from 7 to 5."
+    )
+    told = conditions_of(decision)
+    assert told["Overridden"] == ("True", Reason.OVERRIDE, "Override sets seven replicas (launch).")
+    kubectl = "kubectl changed the replicas of Deployment/chat from 7 to 5"
+    holds = f"{kubectl}, but spec.override holds until 2026-11-23T12:10:00Z."
+    assert told["Conflict"] == ("False", Reason.NO_CONFLICT, holds)
+    assert told["Ready"][:2] == ("True", Reason.DECIDING)
+
+
+def test_an_override_that_agrees_with_a_hand_overrules_nobody() -> None:
+    decision = decide_one(edited(EDIT, override=Override(5, NOW + 600, "")))
+    assert (decision.desired, decision.reason) == (5, Reason.OVERRIDE)
+    assert "overrules" not in decision.message
+
+
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject", "ModelDeployment"])
+def test_an_override_does_not_end_a_stand_down_for_a_controller(kind: str) -> None:
+    decision = decide_one(edited(Rival(kind, "theirs", ""), override=Override(7, NOW + 600, "launch")))
+    assert (decision.desired, decision.reason) == (5, Reason.CONFLICTING_CONTROLLER)
+    assert not decision.variants[0].acts
+    assert conditions_of(decision)["Conflict"][0] == "True"
+
+
+def test_after_an_override_the_window_after_a_hand_goes_on() -> None:
+    expired = decide_one(edited(EDIT, override=Override(7, NOW, "launch")))
+    assert (expired.desired, expired.reason) == (5, Reason.EDITED_BY_HAND)
+    assert conditions_of(expired)["Conflict"][:2] == ("True", Reason.EDITED_BY_HAND)
+
+
+def test_in_advisory_an_override_overrules_no_hand() -> None:
+    decision = decide_one(edited(EDIT, override=Override(7, NOW + 600, ""), mode=Mode.ADVISORY))
+    assert "overrules" not in decision.message
+
+
+def test_the_last_hand_is_the_one_that_is_told() -> None:
+    before = EDIT._replace(name="argo", message="argo changed the replicas from 3 to 7", time=NOW - 40)
+    assert "kubectl changed" in decide_one(edited(before, EDIT, override=None)).message
+
+
+def test_we_do_not_stand_down_for_one_that_waits_for_us() -> None:
+    twin = Rival("ModelDeployment", "twin", "ModelDeployment twin waits", waits=True)
+    case = make_case(rivaled(twin))
+    assert stand_down(case, (9,)) is None
+    told = conditions_of(decide_one(rivaled(twin)))
+    assert told["Conflict"] == ("False", Reason.NO_CONFLICT, "ModelDeployment twin waits.")
+    assert told["Ready"][:2] == ("True", Reason.DECIDING)
 
 
 def test_mode_off_leaves_everything_alone() -> None:

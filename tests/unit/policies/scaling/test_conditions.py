@@ -60,6 +60,13 @@ def test_unknown_metrics_name_their_cause_and_their_remedy() -> None:
     assert message == "Demand is unknown: Prometheus took too long; look at its load."
 
 
+def test_waiting_for_the_first_samples_is_no_fault() -> None:
+    decision = decide_one(make_observation(demand=Unknown(Reason.METRICS_WARMING_UP, "the first samples are awaited")))
+    assert condition(decision, "MetricsAvailable") == ("Unknown", Reason.METRICS_WARMING_UP)
+    assert condition(decision, "Ready") == ("Unknown", Reason.METRICS_WARMING_UP)
+    assert decision.desired == 5
+
+
 def test_a_missing_target_is_the_reason_why_nothing_is_measured() -> None:
     nobody = Unknown("NoReadyReplicas", "no replica is ready.")
     decision = decide_one(make_observation(replicas=None, demand=nobody))
