@@ -28,6 +28,7 @@ from foresail.operator.observe.records import (
     read_pod,
     read_rival,
     read_target,
+    to_instant,
 )
 from foresail.operator.observe.selector import Selector
 from foresail.operator.resources import parse_accelerator, parse_workload
@@ -42,7 +43,10 @@ _EVERY: Final = ("", "")  # the index entry of all pods of a namespace
 
 @dataclass(frozen=True, slots=True)
 class StoredWorkload:
-    """A ModelDeployment: its last good spec (None: never), why the newest one is not understood, and its status."""
+    """A ModelDeployment: its last good spec (None: never), why the newest one is not understood, and its status.
+
+    `created` is the instant of its creation, seconds since the epoch.
+    """
 
     workload: Workload | None
     problem: SpecError | None
@@ -50,6 +54,7 @@ class StoredWorkload:
     status: Mapping[str, Any]
     uid: str
     deleting: bool = False
+    created: float = 0.0
 
 
 class Store:
@@ -155,6 +160,7 @@ class Store:
             status=body.get("status") or {},
             uid=uid,
             deleting=bool(metadata.get("deletionTimestamp")),
+            created=to_instant(metadata.get("creationTimestamp")) or 0.0,
         )
 
     def _parse(self, body: Mapping[str, Any], last_good: Workload | None) -> tuple[Workload | None, SpecError | None]:

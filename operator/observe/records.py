@@ -90,12 +90,13 @@ class TargetKey(NamedTuple):
 
 
 class RivalRecord(NamedTuple):
-    """Another autoscaler and the target it names."""
+    """Another autoscaler and the target it names; it waits for the one that it `yields_to`, empty when it acts."""
 
     kind: str
     namespace: str
     name: str
     target: TargetKey
+    yields_to: str = ""
 
 
 def group_of(api_version: str) -> str:

@@ -104,7 +104,7 @@ class Observer:
             ttft=read_buckets(telemetry.answers.ttft),
             tpot=read_buckets(telemetry.answers.tpot),
             targets=targets,
-            rivals=by_target([*self._store.rivals.values(), *acting_workloads(workloads.values())]),
+            rivals=by_target([*self._store.rivals.values(), *self._acting(workloads)]),
         )
         observed = {key: self._observe(workload, seen) for key, workload in workloads.items()}
         self._past.recent.note({key: each.demand for key, each in observed.items()}, now, before=before)
@@ -123,6 +123,9 @@ class Observer:
             for key, stored in sorted(self._store.workloads.items())
             if stored.workload is not None and not stored.deleting and key.namespace not in self._store.terminating
         }
+
+    def _acting(self, workloads: Mapping[WorkloadKey, Workload]) -> list[RivalRecord]:
+        return acting_workloads(workloads.values(), {key: self._store.workloads[key].created for key in workloads})
 
     def _observe(self, workload: Workload, seen: _Round) -> WorkloadObservation:
         pods = {variant.name: self._pods(workload, variant, seen) for variant in workload.variants}

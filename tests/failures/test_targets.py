@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
+from foresail.service.document import to_instant
 from tests.conftest import wait_for
-from tests.failures.play import play
+from tests.failures.play import await_conditions, play
 from tests.failures.row import Is, Row, Series, Stage
 from tests.failures.scene import NEVER, Scene
+from tests.integration.conftest import model_deployments
 
 pytestmark = pytest.mark.cluster
 
@@ -42,6 +45,55 @@ def recreate(scene: Scene) -> None:
 
 def edit_by_hand(scene: Scene) -> None:
     scene.api.ask("PATCH", f"{scene.target}/scale", {"spec": {"replicas": 5}})
+
+
+def instant_in(seconds: float) -> str:
+    return to_instant(time.time() + seconds)
+
+
+def override_an_edit(scene: Scene) -> None:
+    """A hand scales, and then a person uses the way out that docs/reasons.md names."""
+    edit_by_hand(scene)
+    await_conditions(scene, (Is("Conflict", "True", "EditedByHand"),), seconds=30)
+    scene.edit(override={"replicas": 7, "until": instant_in(3600.0), "reason": "launch"})
+    wait_for(lambda: scene.replicas() == 7, what="the override's replicas")
+    edit_by_hand(scene)  # while it holds a hand is put right
+
+
+def end_override(scene: Scene) -> None:
+    scene.edit(override=None)
+
+
+def twin_of(scene: Scene) -> str:
+    return f"{scene.object}-twin"
+
+
+def add_twin(scene: Scene) -> None:
+    """A second object on the same target, which waits; and the first one goes on scaling."""
+    body = scene.make_object()
+    body["metadata"]["name"] += "-twin"
+    body["spec"]["variants"][0]["scaleTargetRef"]["name"] = scene.name
+    first = scene.api.ask("GET", scene.object)["metadata"]["creationTimestamp"]
+    wait_for(lambda: to_instant(time.time()) > first, what="another second")  # ages are told in seconds
+    scene.api.ask("POST", model_deployments(scene.namespace), body)
+    wait_for(lambda: twin_is(scene, "Conflict", "True", "ConflictingController"), what="the younger one's conflict")
+    scene.edit(override={"replicas": 4, "until": instant_in(3600.0), "reason": "it goes on"})
+
+
+def let_the_twin_act(scene: Scene) -> None:
+    """Without the older one the younger acts; then all is as it was."""
+    body = scene.make_object()
+    scene.api.remove(scene.object)
+    wait_for(lambda: twin_is(scene, "Conflict", "False", "NoConflict"), what="the younger one's turn")
+    wait_for(lambda: twin_is(scene, "Ready", "True", "Deciding"), what="the younger one's decisions")
+    scene.api.remove(twin_of(scene))
+    scene.api.ask("POST", model_deployments(scene.namespace), body)
+
+
+def twin_is(scene: Scene, *condition: str) -> bool:
+    status = scene.api.ask("GET", twin_of(scene)).get("status", {})
+    found = [(each["type"], each["status"], each["reason"]) for each in status.get("conditions", [])]
+    return condition in found
 
 
 def hpas(scene: Scene) -> str:
@@ -111,6 +163,27 @@ ROWS = (
         replicas=5,
         healed=(Is("Conflict", "True", "EditedByHand"),),  # we stand down for a stabilization window
         stage=Stage(most=8, rps=5.0, window_seconds=300),
+    ),
+    Row(
+        "replicas edited by hand under an override",
+        override_an_edit,
+        (Is("Overridden", "True", "Override"), Is("Conflict", "False", "NoConflict"), Is("Ready", "True", "Deciding")),
+        "EditedByHand",  # of the first edit
+        Series("conflict", own=True, equals=0.0),
+        replicas=7,
+        end=end_override,
+        healed=(Is("Overridden", "False", "NoOverride"), Is("Ready", "True", "Deciding")),
+        stage=Stage(most=8, rps=5.0, window_seconds=300),
+    ),
+    Row(
+        "a second ModelDeployment on the target",
+        add_twin,
+        (Is("Conflict", "False", "NoConflict"), Is("Ready", "True", "Deciding")),
+        "Override",
+        Series("conflict", own=True, equals=0.0),
+        replicas=4,
+        end=let_the_twin_act,
+        stage=Stage(most=5, window_seconds=300),
     ),
     Row(
         "HPA appears and goes",

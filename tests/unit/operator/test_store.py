@@ -51,6 +51,11 @@ def test_a_workload_comes_changes_and_goes(store: Store) -> None:
     assert store.workloads == {}
 
 
+def test_a_workload_keeps_when_it_was_created(store: Store) -> None:
+    store.apply(None, make_workload_body(creationTimestamp="2026-11-23T12:00:00Z"))
+    assert store.workloads[KEY].created == NOW
+
+
 def test_a_spec_that_cannot_be_parsed_keeps_the_last_good_one(store: Store) -> None:
     store.apply("ADDED", make_workload_body())
     bad = make_workload_body(generation=2)
