@@ -76,7 +76,8 @@ def _of_conditions(base: Mapping[str, Any], status: Mapping[str, Any]) -> Iterab
     before = {entry["type"]: entry for entry in base.get("conditions", [])}
     for entry in status["conditions"]:
         was = before.get(entry["type"])
-        bad = is_bad(entry["type"], entry["status"])
+        # The first samples of new pods are still to come: nothing is wrong.
+        bad = is_bad(entry["type"], entry["status"]) and entry["reason"] != Reason.METRICS_WARMING_UP
         turned = was is not None and was["status"] != entry["status"]
         if (turned or bad) and (was is None or _says(was) != _says(entry)):
             yield Notice(bad, entry["reason"], entry["message"])

@@ -12,6 +12,7 @@ each at least 0. n_in = p / (f + r') and n_out = g / f over the last ten minutes
 
 A ready pod without a fresh rate makes demand unknown: it may be the overloaded one that does not answer. Only a pod
 that has just become ready is forgiven: until it can have two samples it is taken to receive what its siblings receive.
+Where no sibling tells anything yet, the first samples are awaited, which is no fault.
 
 Rates are means of a window. A pod that served during a part of it counts for that part: what it took over since it came
 is still in the means of its siblings, and counting both made demand rise with every replica that was added. After an
@@ -156,13 +157,16 @@ def observe_sum(
 ) -> Signal:
     """Requests waiting or running on all ready pods; pods that have just become ready may be missing."""
     ready = [pod for variant in variants for pod in variant.pods.ready]
-    total = 0.0
+    told: list[float] = []
     for pod, key in zip(ready, keys_of(ready), strict=True):
         value = telemetry.value(what, key)
-        if value is None and not _is_new(pod, now, grace_seconds):
+        if value is not None:
+            told.append(value)
+        elif not _is_new(pod, now, grace_seconds):
             return telemetry.explain(what, key)
-        total += value or 0.0
-    return Known(total) if ready else no_ready_replicas()
+    if ready and not told:
+        return telemetry.explain(what, keys_of(ready)[0])
+    return Known(sum(told)) if ready else no_ready_replicas()
 
 
 def no_ready_replicas() -> Unknown:
@@ -182,10 +186,11 @@ def _add_up(variants: Sequence[VariantPods], telemetry: Telemetry, times: Times)
     parts = _parts_of_window((*ready, *others), times._replace(window_seconds=covered))
     flows = {key: telemetry.flow(key, counted=counted) for key in parts}
     missing = [(pod, key) for pod, key in zip(ready, keys_of(ready), strict=True) if flows[key] is None]
-    some = len(missing) < len(ready)
-    overdue = [key for pod, key in missing if not some or not _is_new(pod, times.now, times.grace_seconds)]
+    overdue = [key for pod, key in missing if not _is_new(pod, times.now, times.grace_seconds)]
     if overdue:
         return _explain(overdue, len(ready), telemetry)
+    if len(missing) == len(ready):
+        return _await_first([key for _, key in missing], telemetry, times.grace_seconds)
     total = _sum([flow.times(parts[key]) for key, flow in flows.items() if flow is not None])
     # Each newcomer has received what a sibling did since it came.
     return total.times(1.0 / (1.0 - sum(parts[key] for _, key in missing) / len(ready)))
@@ -206,6 +211,17 @@ def _explain(overdue: Sequence[PodKey], ready: int, telemetry: Telemetry) -> Unk
         return why
     names = ", ".join(key.pod for key in overdue[:NAMED_PODS]) + (", …" if len(overdue) > NAMED_PODS else "")
     return Unknown(why.reason, f"{len(overdue)} of {ready} ready pods cannot be measured ({names}): {why.message}")
+
+
+def _await_first(pods: Sequence[PodKey], telemetry: Telemetry, grace_seconds: float) -> Unknown:
+    """What to say when all ready pods are new and none can be measured: nothing is wrong, unless something else is."""
+    why = _explain(pods, len(pods), telemetry)
+    if why.reason not in (Reason.NO_SERIES, Reason.METRICS_WARMING_UP):
+        return why
+    return Unknown(
+        Reason.METRICS_WARMING_UP,
+        f"the first samples of new pods are awaited, for up to {grace_seconds:.0f} s after they became ready",
+    )
 
 
 def _lacks(telemetry: Telemetry, part: str, pod: PodKey) -> bool:

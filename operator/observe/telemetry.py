@@ -145,7 +145,7 @@ class Telemetry:
         waiting, running = self.value("waiting_growth", pod), self.value("running_growth", pod)
         if waiting is None or running is None:
             return None
-        idle = waiting == running == self.value(Indicator.WAITING, pod) == self.value(Indicator.RUNNING, pod) == 0.0
+        idle = self._is_idle(pod)
         rates: list[float] = []
         for indicator in COUNTERS:
             rate = self.value(indicator, pod)
@@ -155,6 +155,11 @@ class Telemetry:
                 return None
             rates.append(rate)
         return Flow(rates[0], rates[1], rates[2], waiting, running)
+
+    def _is_idle(self, pod: PodKey) -> bool:
+        """Whether nothing runs or waits on a pod, nor did during the window, as far as it ends as it began."""
+        parts = ("waiting_growth", "running_growth", Indicator.WAITING, Indicator.RUNNING)
+        return all(self.value(part, pod) == 0.0 for part in parts)
 
     def counters_of(self, pods: list[PodKey]) -> frozenset[Indicator]:
         """The counters that at least one of these pods has."""
@@ -192,6 +197,12 @@ class Telemetry:
         if value is not None:
             return Unknown(
                 Reason.NOT_FINITE, f"{name} with labels {labels} is {value}, no number; look at the engine's log"
+            )
+        if what in COUNTERS and self.value("running_growth", pod) is not None and not self._is_idle(pod):
+            return Unknown(
+                Reason.NO_SERIES,
+                f"Prometheus has not two samples of {name} with labels {labels}, but of the running requests it has; "
+                "engines make some series with the first request, else check the series' name",
             )
         if what.endswith("_growth") or what in COUNTERS:
             return Unknown(

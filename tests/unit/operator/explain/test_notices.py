@@ -51,6 +51,16 @@ def test_a_condition_that_turns_is_news_both_ways_and_bad_ones_are_warnings() ->
     assert [(notice.warning, notice.reason) for notice in notices(bad, good)] == [(False, "Deciding")]
 
 
+def test_waiting_for_the_first_samples_of_new_pods_is_no_warning() -> None:
+    good = status_of(make_decision())
+    awaited = Condition("Ready", "Unknown", "MetricsWarmingUp", "the first samples of new pods are awaited")
+    assert list(notices({}, status_of(make_decision(conditions=(awaited,))))) == [
+        Notice(False, "ForecastDemand", "5 to 7: demand is expected at 38 rps")
+    ]
+    told = list(notices(good, status_of(make_decision(conditions=(awaited,)), good)))
+    assert [notice.warning for notice in told] == [False]
+
+
 def test_a_warning_is_told_once_and_without_a_twin_that_is_none() -> None:
     good = status_of(
         make_decision(conditions=(READY, Condition("CapacityAvailable", "True", "CapacitySufficient", "ok")))

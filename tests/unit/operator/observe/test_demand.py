@@ -99,7 +99,7 @@ def test_a_counter_that_an_idle_engine_has_not_made_yet_is_zero_if_its_name_is_k
     assert observe(tell_of({"a": PodLoad(rps=4.0), "b": idle}), ready("a", "b")) == Demand(4.0, 4000.0, 1000.0)
     assert unknown(observe(tell_of({"b": idle}), ready("b"))).reason == "MetricsWarmingUp"
     busy = replace(idle, running=3.0)
-    assert unknown(observe(tell_of({"a": PodLoad(), "b": busy}), ready("a", "b"))).reason == "MetricsWarmingUp"
+    assert unknown(observe(tell_of({"a": PodLoad(), "b": busy}), ready("a", "b"))).reason == "NoSeries"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_counter_that_an_idle_engine_has_not_made_yet_is_zero_if_its_name_is_k
         (PodLoad(age_seconds=math.nan), "StaleSeries", []),
         (PodLoad(rps=math.nan), "NotFinite", ["vllm:request_success_total"]),
         (PodLoad(rps=math.inf), "NotFinite", ["inf"]),
-        (PodLoad(missing=frozenset({"finished"})), "MetricsWarmingUp", ["two samples"]),
+        (PodLoad(missing=frozenset({"finished"})), "NoSeries", ["two samples", "vllm:request_success_total", "name"]),
         (PodLoad(missing=frozenset({"growth"})), "MetricsWarmingUp", ["waiting growth"]),
     ],
 )
@@ -171,8 +171,41 @@ def test_the_window_begins_with_the_oldest_pod() -> None:
     assert observe(tell_of({"a": PodLoad(rps=4.0), "b": PodLoad(rps=2.0)}), pods) == Demand(6.0, 6000.0, 1500.0)
 
 
-def test_only_new_pods_and_none_measured_is_unknown() -> None:
-    assert unknown(observe(tell_of({}), ready("new", **JUST_NOW))).reason == "NoSeries"
+@pytest.mark.parametrize("missing", ["age", "finished", "growth"])
+def test_the_first_samples_of_new_pods_are_awaited_while_no_sibling_tells_anything(missing: str) -> None:
+    load = PodLoad(missing=frozenset({missing}))
+    why = unknown(observe(tell_of({"new": load, "newer": load}), ready("new", "newer", **JUST_NOW)))
+    assert why.reason == "MetricsWarmingUp"
+    assert why.message == "the first samples of new pods are awaited, for up to 60 s after they became ready"
+
+
+@pytest.mark.parametrize(("age", "reason"), [(59.0, "MetricsWarmingUp"), (60.0, "NoSeries")])
+def test_what_is_not_there_after_the_grace_time_is_missing(age: float, reason: str) -> None:
+    new = ready("new", created=NOW - 120.0 - age, ready_after=120.0)
+    assert unknown(observe(tell_of({}), new)).reason == reason
+
+
+def test_beside_new_pods_only_those_that_are_overdue_are_blamed() -> None:
+    why = unknown(observe(tell_of({}), together(ready("old"), ready("new", **JUST_NOW))))
+    assert why.reason == "NoSeries"
+    assert why.message.startswith("1 of 2 ready pods cannot be measured (old): ")
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        (PodLoad(rps=math.nan), "NotFinite"),
+        (PodLoad(age_seconds=120.0), "StaleSeries"),
+    ],
+)
+def test_new_pods_that_tell_nonsense_are_not_awaited(load: PodLoad, reason: str) -> None:
+    assert unknown(observe(tell_of({"new": load}), ready("new", **JUST_NOW))).reason == reason
+
+
+def test_new_pods_do_not_hide_that_prometheus_is_away() -> None:
+    down = Unavailable("PrometheusUnreachable", "cannot be reached")
+    why = unknown(observe(tell(dict.fromkeys(make_series({}), down)), ready("new", **JUST_NOW)))
+    assert why.reason == "PrometheusUnreachable"
 
 
 def test_pods_that_drain_or_have_just_gone_still_finish_requests() -> None:
@@ -243,6 +276,7 @@ def test_the_queue_is_known_if_every_settled_pod_tells_it() -> None:
 
     assert queue(ready("a", "b")) == Known(7.0)
     assert queue(together(ready("a"), ready("new", **JUST_NOW))) == Known(3.0)
+    assert unknown(queue(ready("new", **JUST_NOW))).reason == "NoSeries"  # nobody told of it, so it is not zero
     assert unknown(queue(ready("a", "c"))).reason == "NoSeries"
     assert unknown(queue(VariantPods())).reason == "NoReadyReplicas"
 
