@@ -13,6 +13,7 @@ from foresail.sandbox.account import Account
 from foresail.sandbox.screen import LEGEND, Scope, line_of, picture, show, table_of
 from foresail.sandbox.summary import print_summary, summary_table
 from foresail.sandbox.view import View, fetch, to_view
+from tests.conftest import ROOT
 
 SENTENCE = "demo/chat: 2 → 4 replicas. In 46 s demand is expected at 20 rps."
 VIEW = View(
@@ -71,6 +72,15 @@ def test_every_head_and_number_is_whole_on_terminals_of_usual_width(width: int) 
     for shown in ("cur/ready/want", "demo/chat", "demo/other", "1234.5", "120/118/125", "1234.56", LEGEND):
         assert shown in text
     assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_the_picture_in_the_readme_is_of_this_screen() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [line for line in readme.splitlines() if line.startswith(("╭", "│", "╰"))]
+    assert {len(line) for line in shown} == {120}
+    heads = printed(picture(make_scope(VIEW)), width=120).splitlines()[2:4]
+    assert [line.split() for line in shown[1:3]] == [line.split() for line in heads]
+    assert LEGEND in readme
 
 
 def test_a_long_name_goes_on_in_the_next_line_and_loses_nothing() -> None:
