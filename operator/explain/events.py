@@ -2,12 +2,14 @@
 
 Core v1 Events, because `kubectl describe` shows their count and last time. What says the same of an object (its reason,
 and its sentence apart from numbers) within an hour, which is as long as the API server keeps an Event, raises the count
-of the one that is there, which then shows the newest sentence.
+of the one that is there, which then shows the newest sentence. A change of replicas is an Event of its own: it is what
+people look for afterwards.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +27,7 @@ from foresail.service.document import to_instant
 SAME_SECONDS = 3600.0
 MAX_MESSAGE = 1024  # the API server's limit
 COMPONENT = "foresail"
+CHANGE = re.compile(r"\d+ → \d+ replica")
 
 
 @dataclass(slots=True)
@@ -46,7 +49,8 @@ class EventRecorder:
     def record(self, key: WorkloadKey, uid: str, notice: Notice, now: float) -> None:
         """Have an Event created, or the one that says the same counted up."""
         self._told = {same: told for same, told in self._told.items() if now - told.last < SAME_SECONDS}
-        same = (uid, notice.reason, essence(notice.reason, notice.message))
+        changes = CHANGE.search(notice.message) is not None
+        same = (uid, notice.reason, notice.message if changes else essence(notice.reason, notice.message))
         told = self._told.get(same)
         if told is None:
             told = self._told[same] = _Told(f"{key.name[:200]}.{uuid.uuid4().hex[:16]}", now, now)

@@ -57,12 +57,20 @@ async def test_other_news_and_old_news_are_new_events() -> None:
 
 async def test_news_that_differs_in_numbers_only_is_counted_and_shows_the_newest() -> None:
     desk = Desk()
+    short = Notice(True, "PoolExhausted", "prod/chat would take 7 replicas, pool h100 has free GPUs for two replicas.")
+    await desk.record(short)
+    await desk.record(short._replace(message=short.message.replace("7", "9")))
+    (event,) = desk.api.objects.values()
+    assert (event["count"], event["message"][:27]) == (2, "prod/chat would take 9 repl")
+    assert event["reason"] == "PoolExhausted"
+
+
+async def test_every_change_of_replicas_is_an_event_of_its_own() -> None:
+    desk = Desk()
     goes = Notice(False, "ForecastDemand", "prod/chat: 5 → 7 replicas. In 180 s demand is expected at 38 rps.")
     await desk.record(goes)
-    await desk.record(goes._replace(message="prod/chat: 7 → 1 replica. In 180 s demand is expected at 4.2 rps."))
-    (event,) = desk.api.objects.values()
-    assert (event["count"], event["message"][:26]) == (2, "prod/chat: 7 → 1 replica. ")
-    assert event["reason"] == "ForecastDemand"
+    await desk.record(goes._replace(message="prod/chat: 7 → 8 replicas. In 180 s demand is expected at 44 rps."))
+    assert desk.counts() == [1, 1]
 
 
 async def test_an_event_that_was_not_kept_is_created_again() -> None:
