@@ -132,7 +132,9 @@ def conflict(case: Case) -> Condition:
 
 def _no_conflict(case: Case) -> str:
     """Why nobody keeps us from setting the replicas, though there may be others."""
-    waiting = [rival.message for seat in case.seats for rival in seat.observation.rivals if rival.waits]
+    waiting = [
+        rival.message for seat in case.seats for rival in seat.observation.rivals if rival.waits and rival.message
+    ]
     hand = overruled_hand(case)
     if hand is not None and case.override is not None:
         return f"{hand_clause(hand)}, but spec.override holds until {words.instant(case.override.until)}"

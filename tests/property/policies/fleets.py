@@ -85,6 +85,7 @@ fallbacks = st.builds(Fallback, st.sampled_from([0, 180]), st.sampled_from(Fallb
 overrides = st.builds(Override, st.integers(0, 30), st.sampled_from([NOW - 1, NOW + 600]), st.just("launch"))
 rivals = st.one_of(
     st.builds(Rival, st.just("HorizontalPodAutoscaler"), st.just("hpa"), st.just("")),
+    st.just(Rival("ModelDeployment", "twin", "", waits=True)),
     st.builds(
         Rival, st.just(FIELD_MANAGER), st.just("kubectl"), st.just(""), st.sampled_from([None, NOW - 20, NOW - 999])
     ),

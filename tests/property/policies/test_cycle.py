@@ -70,6 +70,18 @@ def test_counts_end_within_the_bounds_unless_we_stand_down(fleet: Fleet) -> None
 
 
 @given(fleets())
+def test_no_hand_holds_an_override_and_no_condition_says_so(fleet: Fleet) -> None:
+    decision = decide(fleet)
+    conflict = next(each for each in decision.conditions if each.type == "Conflict")
+    if overridden(fleet) and fleet.workload.mode is not Mode.OFF:
+        assert decision.reason != Reason.EDITED_BY_HAND
+        assert conflict.reason != Reason.EDITED_BY_HAND
+    if fleet.workload.mode is Mode.AUTO and decision.found:
+        found = [variant for variant in decision.variants if variant.current is not None]
+        assert all(variant.acts is (conflict.status == "False") for variant in found)
+
+
+@given(fleets())
 def test_an_unknown_demand_never_lowers_replicas(fleet: Fleet) -> None:
     fleet = without_windows(fleet)
     observation = replace(fleet.observation, demand=UNKNOWN)
