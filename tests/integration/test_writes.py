@@ -20,7 +20,7 @@ from foresail.operator.explain.status import Object, StatusWriter
 from foresail.operator.lease import Lease, LeaseTiming
 from tests.builders import NOW, make_workload
 from tests.integration.conftest import deployments, make_deployment, make_model_deployment, model_deployments
-from tests.unit.operator.explain.test_status import make_decision
+from tests.unit.operator.explain.statuses import make_decision
 from tests.unit.operator.fakes import HandLease, eventually
 
 pytestmark = pytest.mark.cluster

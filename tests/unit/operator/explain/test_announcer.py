@@ -16,7 +16,7 @@ from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.operator.explain.status import StatusWriter
 from foresail.service.document import Trace
 from tests.builders import NOW, make_observation, make_workload
-from tests.unit.operator.explain.test_status import KEY, PATH, make_decision
+from tests.unit.operator.explain.statuses import KEY, PATH, make_decision
 from tests.unit.operator.fakes import FakeApi, HandClock, HandLease
 
 PROBLEM = SpecError("prod/chat", "spec.override.until", "is not an instant", value="soon", remedy="write RFC 3339")

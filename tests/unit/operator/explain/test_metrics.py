@@ -6,7 +6,7 @@ from foresail.domain.decision import Condition, Outlook
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.service.document import Trace, Write
 from tests.builders import NOW, make_observation
-from tests.unit.operator.explain.test_status import KEY, make_decision, nothing_found
+from tests.unit.operator.explain.statuses import KEY, make_decision, nothing_found
 from tests.unit.operator.fakes import HandClock
 
 OBJECT = {"namespace": "prod", "name": "chat"}

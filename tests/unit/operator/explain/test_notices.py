@@ -6,7 +6,7 @@ import pytest
 
 from foresail.domain.decision import Condition
 from foresail.operator.explain.notices import Notice, is_bad, notices
-from tests.unit.operator.explain.test_status import READY, make_decision, nothing_found, status_of
+from tests.unit.operator.explain.statuses import READY, make_decision, nothing_found, status_of
 
 
 def test_a_decision_to_change_is_news_and_one_to_stay_is_not() -> None:

@@ -6,58 +6,12 @@ from typing import Any
 
 import pytest
 
-from foresail.domain.decision import Condition, Decision, Outlook, Step, VariantDecision
+from foresail.domain.decision import Condition, Step, VariantDecision
 from foresail.domain.memory import CapacityBelief, Learned
-from foresail.domain.workload import WorkloadKey
-from foresail.operator.actuate.fence import FencedWriter
-from foresail.operator.actuate.kube import ForbiddenError
-from foresail.operator.actuate.outbox import Outbox, TokenBucket
 from foresail.operator.explain.notices import notices
-from foresail.operator.explain.status import Object, StatusWriter, build_status
+from foresail.operator.explain.status import build_status
 from tests.builders import NOW, make_workload
-from tests.unit.operator.fakes import FakeApi, HandClock, HandLease
-
-KEY = WorkloadKey("prod", "chat")
-PATH = "/apis/foresail.dev/v1alpha1/namespaces/prod/modeldeployments/chat/status"
-READY = Condition("Ready", "True", "Deciding", "5 replicas serve 24 rps")
-
-
-def make_object(status: dict[str, Any] | None = None, generation: int = 1) -> Object:
-    return Object(KEY, "u", generation, status or {}, make_workload())
-
-
-def make_decision(
-    *, identity: str = "d1", current: int = 5, desired: int = 7, reason: str = "ForecastDemand", **changes: Any
-) -> Decision:
-    decision = Decision(
-        id=identity,
-        key=KEY,
-        time=NOW,
-        current=current,
-        desired=desired,
-        reason=reason,
-        message=f"{current} to {desired}: demand is expected at 38 rps",
-        steps=(Step("forecast", current, desired, reason, "nine cost least"),),
-        variants=(VariantDecision("h100", current, desired, 5, acts=True, target_uid="t", resource_version="1"),),
-        conditions=(READY,),
-        outlook=Outlook(lead_time_seconds=180.0),
-    )
-    return replace(decision, **changes)
-
-
-def lost(variant: str) -> VariantDecision:
-    return VariantDecision(variant, None, None, None, acts=False)
-
-
-def nothing_found(**changes: Any) -> Decision:
-    message = "prod/chat is left as it is: no target was found."
-    defaults = {"identity": "d2", "variants": (lost("h100"),), "steps": (), "message": message}
-    return make_decision(current=0, desired=0, reason="TargetNotFound", **{**defaults, **changes})
-
-
-def status_of(decision: Decision | None, base: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    about = make_object(base, generation=changes.pop("generation", 1))
-    return build_status(about, decision, changes.pop("overlay", ()), base=base or {}, now=changes.pop("now", NOW))
+from tests.unit.operator.explain.statuses import READY, lost, make_decision, make_object, nothing_found, status_of
 
 
 def test_a_status_says_numbers_decision_and_conditions() -> None:
@@ -264,58 +218,3 @@ def test_what_somebody_else_made_of_it_is_mended() -> None:
     first = status_of(make_decision(learned=learned_at(0.5)))
     for nonsense in ({"feedbackFactor": "much"}, {}, "nothing"):
         assert status_of(make_decision(learned=learned_at(0.5)), first | {"learned": nonsense}) == first
-
-
-class Desk:
-    """A status writer whose outbox is emptied by hand."""
-
-    def __init__(self) -> None:
-        self.api = FakeApi()
-        self.api.put_in(PATH, {"metadata": {}, "status": {}})
-        self.outbox = Outbox(TokenBucket(HandClock()))
-        self.writer = StatusWriter(FencedWriter(self.api, HandLease()), self.outbox)
-
-    async def send(self) -> None:
-        while len(self.outbox):
-            await self.outbox.do_next()
-
-
-async def test_a_status_is_written_once_and_not_again_when_nothing_changed() -> None:
-    desk = Desk()
-    about = make_object()
-    assert desk.writer.publish(about, make_decision(), (), NOW).renewed
-    await desk.send()
-    for seen in (about, about._replace(status=desk.api.objects[PATH]["status"])):  # before and after the watch tells
-        assert desk.writer.publish(seen, make_decision(identity="d2"), (), NOW + 15) == (False, ())
-    assert len(desk.outbox) == 0
-    assert len(desk.api.writes()) == 1
-
-
-async def test_a_status_that_somebody_else_changed_is_written_anew() -> None:
-    desk = Desk()
-    desk.writer.publish(make_object(), make_decision(), (), NOW)
-    await desk.send()
-    desk.writer.publish(make_object({"desiredReplicas": 99}), make_decision(), (), NOW + 15)
-    await desk.send()
-    assert len(desk.api.writes()) == 2
-
-
-async def test_a_field_that_the_server_drops_is_not_written_for_ever() -> None:
-    desk = Desk()
-    desk.writer.publish(make_object(), make_decision(), (), NOW)
-    desk.api.objects[PATH]["status"] = {}
-    await desk.send()
-    pruned = desk.api.objects[PATH]["status"]
-    desk.writer.publish(make_object(pruned), make_decision(), (), NOW + 15)
-    assert len(desk.outbox) == 0
-
-
-async def test_a_write_that_failed_is_tried_in_the_next_cycle() -> None:
-    desk = Desk()
-    desk.api.failure = ForbiddenError("no", status=403)
-    desk.writer.publish(make_object(), make_decision(), (), NOW)
-    await desk.send()
-    desk.api.failure = None
-    desk.writer.publish(make_object(), make_decision(), (), NOW + 15)
-    await desk.send()
-    assert desk.api.objects[PATH]["status"]["desiredReplicas"] == 7
