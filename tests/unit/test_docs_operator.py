@@ -16,7 +16,7 @@ from foresail.operator.settings import Settings
 from foresail.service.document import Trace, Write
 from tests.builders import NOW, make_observation
 from tests.conftest import ROOT
-from tests.unit.operator.explain.test_status import make_decision
+from tests.unit.operator.explain.statuses import make_decision
 from tests.unit.operator.fakes import HandClock
 
 PAGE = (ROOT / "docs" / "operator.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from foresail.domain.workload import WorkloadKey
 from foresail.service.app import create_app
 from foresail.service.document import Trace, Write, to_document
 from tests.builders import make_forecast, make_observation, make_window
-from tests.unit.operator.explain.test_status import KEY, make_decision, nothing_found
+from tests.unit.operator.explain.statuses import KEY, make_decision, nothing_found
 from tests.unit.operator.fakes import eventually
 
 
