@@ -17,13 +17,13 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.scaling import words
 from foresail.policies.scaling.bayes import ROUNDING, worth_of
 from foresail.policies.scaling.case import Case, Counts, Seat
-from foresail.policies.scaling.pressure import FULL
+from foresail.policies.scaling.learning import is_full
 from foresail.policies.scaling.prices import promised_share
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.verdict import Verdict
 
-BEYOND_SEEN = 1.15
-FEW = 6
+BEYOND_SEEN = 1.15  # times the most work that was seen: what a step may give those that stay
+FEW = 6  # of so few each is more than that
 FAR_FROM_FULL = 2 / 3
 BUSY = 0.5  # below, pressure tells of engines that have a TPOT even when idle
 
@@ -32,7 +32,7 @@ def check_consolidation(case: Case, counts: Counts) -> Verdict | None:
     """Raise a step down to the fewest replicas whose ready ones carry the demand, at most to what there is."""
     if isinstance(case.needs, Unknown) or all(n >= c for n, c in zip(counts, case.current, strict=True)):
         return None
-    full = [seat for seat, n in zip(case.seats, counts, strict=True) if n < seat.current and _is_full(seat)]
+    full = [seat for seat, n in zip(case.seats, counts, strict=True) if n < seat.current and _is_full(case, seat)]
     if full:
         kept = tuple(max(n, seat.current) if seat in full else n for seat, n in zip(case.seats, counts, strict=True))
         return Verdict(kept, Reason.CONSOLIDATION_UNSAFE, f"the replicas of {full[0].name} are full")
@@ -84,9 +84,9 @@ def _left(case: Case, counts: Counts) -> NDArray[np.int_]:
     return np.array([min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True)])
 
 
-def _is_full(seat: Seat) -> bool:
-    pressure = seat.observation.pressure
-    return pressure is not None and pressure >= FULL
+def _is_full(case: Case, seat: Seat) -> bool:
+    belief = case.memory.capacity.get(seat.name)
+    return belief is not None and is_full(belief, seat.observation)
 
 
 def _why(case: Case, needs: Needs, counts: Counts, ready: int) -> str:

@@ -41,9 +41,9 @@ from foresail.policies.scaling.pressure import FULL
 PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of twenty
 OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
 FULL_DEVIATION = 0.15  # of one cycle of full replicas, which is when it matters
-LEAST_SHARE_OF_MOST = math.log(0.5)
+LEAST_SHARE_OF_MOST = math.log(0.5)  # a replica that serves less than half of its most is full of nothing but idleness
 FADE = math.log(2) / 5760  # of the most work seen, by cycle: half of it in a day of cycles of 15 s
-GATHER = 0.2  # of what is above it
+GATHER = 0.2  # by cycle, of what is above the most seen: a minute of it counts, a moment does not
 SMALLEST_DEVIATION = 0.05  # certainty ends here: about forty cycles of memory
 UNLEARNED_DEVIATION = 5.0  # anything from one to 20,000 tokens per second
 MOST_LOG_SCALE = 20.0  # e^±20 of any prior: no engine, but the dust of arithmetic, which would overflow later
@@ -104,6 +104,15 @@ def learn(belief: CapacityBelief, observation: VariantObservation) -> CapacityBe
     mean = max(mean, belief.log_most + LEAST_SHARE_OF_MOST)
     variance = max(1.0 / precision, SMALLEST_DEVIATION**2)
     return replace(belief, log_mean=mean, log_variance=variance, observations=count)
+
+
+def is_full(belief: CapacityBelief, observation: VariantObservation) -> bool:
+    """Whether replicas are full of work: a limit that they miss even when idle makes them look full as well."""
+    pressure = observation.pressure
+    if pressure is None or pressure < FULL:
+        return False
+    evidence = evidence_of(work_of(belief), observation)
+    return evidence is None or evidence.log_served >= belief.log_most + LEAST_SHARE_OF_MOST
 
 
 def _most(log_most: float, evidence: Evidence) -> float:

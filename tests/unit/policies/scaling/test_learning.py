@@ -12,6 +12,7 @@ from foresail.policies.scaling.capacity import LEARNED, Work
 from foresail.policies.scaling.learning import (
     SMALLEST_DEVIATION,
     evidence_of,
+    is_full,
     is_usable,
     learn,
     scale_samples,
@@ -149,6 +150,14 @@ def test_a_limit_that_the_engine_misses_even_when_idle_does_not_run_away() -> No
         belief = learn(belief, seen(20 / replicas, 1.1, ready=replicas))
         replicas = max(replicas, math.ceil(20 / sustained(belief) / 0.8))
     assert replicas <= 20
+
+
+def test_replicas_that_miss_a_limit_even_when_idle_are_not_full() -> None:
+    belief = learn_for(start_belief(PROFILE), seen(6, 1.1), 5)
+    assert is_full(belief, seen(6, 1.1))
+    assert not is_full(belief, seen(2, 1.1))
+    assert not is_full(belief, seen(6, 0.9))
+    assert is_full(belief, make_variant_observation(replicas=make_replicas(4, draining=1), pressure=1.1))
 
 
 def test_certainty_has_a_limit() -> None:
