@@ -22,8 +22,8 @@ from foresail.policies.scaling.prices import promised_share
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.verdict import Verdict
 
-BEYOND_SEEN = 1.15  # times the most work that was seen: what a step may give those that stay
-FEW = 6  # of so few each is more than that
+BEYOND_SEEN = 1.05  # times the most work that was seen: what a step may give those that stay
+FEW = 6  # an idle engine's TPOT must not keep the last ones
 FAR_FROM_FULL = 2 / 3
 BUSY = 0.5  # below, pressure tells of engines that have a TPOT even when idle
 
@@ -57,15 +57,20 @@ def carries(case: Case, needs: Needs, counts: Counts) -> bool:
 def _is_proven(case: Case, needs: Needs, counts: Counts) -> bool:
     """Whether what is left was seen to do about as much before.
 
-    A profile may promise more than engines keep, so a step down gives nobody much more work than it ever had: when it
-    has had it for a minute and is not full, the next step may follow, unless pressure lets expect that they would be.
-    Few replicas go one at a time, where those that stay are believed to be far from full.
+    A profile may promise more than engines keep, so a step down gives nobody much more work than it ever had, or takes
+    one replica where those that stay are believed to be far from full. When they have had it for a minute and are not
+    full, the next step may follow, unless pressure lets expect that they would be.
     """
     left, ready = _left(case, counts), _left(case, case.current)
     return all(
         _carries(left[v], needs.proven[v, None], 0.0)
-        or (_carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0) and _is_short_of_full(case, left, v))
-        or (ready[v].sum() - 1 <= left[v].sum() < FEW and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0))
+        or (
+            (_is_short_of_full(case, left, v) or ready[v].sum() <= FEW)
+            and (
+                _carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0)
+                or (left[v].sum() >= ready[v].sum() - 1 and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0))
+            )
+        )
         for v in map(list, case.roles)
     )
 

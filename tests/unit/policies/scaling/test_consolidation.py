@@ -95,15 +95,16 @@ def seen_case(replicas: int, rps: float, *, seen: float, pressure: float = 0.3, 
 def test_a_step_down_gives_nobody_much_more_work_than_it_was_seen_to_do() -> None:
     verdict = check_consolidation(seen_case(20, 60.0, seen=3.0), (10,))
     assert verdict is not None
-    assert verdict.counts == (18,)  # 3.33 rps each, a ninth more than ever; the profile would have allowed ten
+    assert verdict.counts == (19,)  # one at a time, to 3.16 rps each; the profile would have allowed ten at once
     assert verdict.because == "ten replicas left ready would have to serve much more each than any was seen to"
     assert check_consolidation(seen_case(20, 60.0, seen=6.0), (10,)) is None
 
 
 def test_replicas_that_look_busy_are_not_brought_to_where_they_would_be_full() -> None:
-    verdict = check_consolidation(seen_case(20, 60.0, seen=3.0, pressure=0.9), (10,))
+    assert check_consolidation(seen_case(20, 60.0, seen=3.0, pressure=0.6), (19,)) is None
+    verdict = check_consolidation(seen_case(20, 60.0, seen=3.0, pressure=0.95), (10,))
     assert verdict is not None
-    assert verdict.counts == (19,)
+    assert verdict.counts == (20,)
 
 
 def test_few_replicas_go_one_at_a_time_where_those_that_stay_are_far_from_full() -> None:
