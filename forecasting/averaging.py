@@ -1,0 +1,74 @@
+"""Online Bayesian model averaging: an expert weighs what its discounted score says, in each band of quantile levels.
+
+    w_k(t) ∝ exp(-η · L_k(t) / l(t)),   L_k(t) = Σ_{s ≤ t} δ^{t-s} · CRPS_k(s)
+
+l is the experts' mean score, so that units do not matter. The weights of a target h rows ahead rest on targets up to
+its origin only. Bands have weights of their own, as an expert's middle may be good and its tails bad; quantiles are
+averaged level by level, which keeps them sharp, and put in order again where bands meet.
+
+References:
+    Berrisch and Ziel (2023), CRPS Learning, Journal of Econometrics 237.
+    Hoeting et al. (1999), Bayesian Model Averaging: A Tutorial, Statistical Science 14.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.mixture import softmax
+
+RATE = 1.0
+DISCOUNT = 0.995  # a row: half after 138 rows
+BANDS = 5
+
+
+def band_scores(quantiles: FloatArray, outcomes: FloatArray, levels: FloatArray) -> FloatArray:
+    """Twice the mean pinball loss in each band, whose mean over the bands is the CRPS.
+
+    Args:
+        quantiles: Shape (K, T, Q).
+        outcomes: NaN where missing, shape (T,).
+        levels: Shape (Q,).
+
+    Returns:
+        Shape (T, B, K), NaN where the outcome is.
+    """
+    missed = outcomes[None, :, None] - quantiles
+    pinball = 2.0 * np.maximum(levels * missed, (levels - 1.0) * missed)
+    bands = [part.mean(axis=2) for part in np.array_split(pinball, min(BANDS, levels.size), axis=2)]
+    return np.stack(bands, axis=1).transpose(2, 1, 0)
+
+
+def weigh_online(scores: FloatArray, horizon: int) -> FloatArray:
+    """Weights at each target from the scores of targets that its origin knew.
+
+    Args:
+        scores: Shape (T, B, K); a row with NaN tells nothing and ages nothing.
+        horizon: Rows from origin to target.
+
+    Returns:
+        Shape (T, B, K), summing to 1 over K; equal before any score is known.
+    """
+    weights = np.empty_like(scores)
+    losses = np.zeros(scores.shape[1:])
+    seen = 0.0
+    for row in range(len(scores)):
+        told = row - horizon
+        if told >= 0 and np.isfinite(scores[told]).all():
+            losses = DISCOUNT * losses + scores[told]
+            seen = DISCOUNT * seen + 1.0
+        typical = losses.mean(axis=-1, keepdims=True) / max(seen, 1.0)
+        excess = (losses - losses.min(axis=-1, keepdims=True)) / np.where(typical > 0.0, typical, 1.0)
+        weights[row] = softmax(-RATE * excess.T).T
+    return weights
+
+
+def average(quantiles: FloatArray, weights: FloatArray) -> FloatArray:
+    """Averaged quantiles; `quantiles` (K, T, Q) and `weights` (T, B, K) → (T, Q), ascending.
+
+    What all experts agree on stays exactly so: averages are taken of differences from the first one.
+    """
+    spread = np.array_split(quantiles - quantiles[:1], weights.shape[1], axis=2)
+    bands = [np.einsum("tk,ktq->tq", weights[:, band], part) for band, part in enumerate(spread)]
+    return np.sort(quantiles[0] + np.concatenate(bands, axis=1), axis=1)

@@ -1,0 +1,123 @@
+"""A panel: experts that are asked together about each column; alone, each is one of the baselines.
+
+| model | experts |
+|---|---|
+| last | last value + residuals of 288 rows |
+| marginal | the last 144 rows |
+| seasonal | a period ago + residuals; the last value where no period was found |
+| ridge | regression from the last value + residuals of 288 rows |
+| mixture | all of these with several windows and anchors, and analogs; averaged online |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.analogs import Analogs
+from foresail.forecasting.averaging import average, band_scores, weigh_online
+from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal
+from foresail.forecasting.ridge import Regression, regress
+from foresail.forecasting.task import Task
+
+WINDOW = 288
+LONG_WINDOW = 1000
+MARGINAL_WINDOW = 144
+MIXED_MARGINALS = (36, 72, 144, 288, 1000)
+MIXED_LASTS = (72, 288, 1000)
+
+
+class Panel:
+    """Experts of one kind or several, as one model."""
+
+    def __init__(self, name: str, seat: Callable[[Task], tuple[Sequence[Expert], int]]) -> None:
+        self.name = name
+        self.parameters = 0
+        self._seat = seat
+
+    def fit(self, task: Task) -> None:
+        """Nothing: experts learn as rows arrive, the training part among them."""
+
+    def quantiles(self, task: Task) -> FloatArray:
+        """Quantiles of every target in raw units, ascending, shape (T, Q, I)."""
+        experts, self.parameters = self._seat(task)
+        columns = [self._column(task, experts, column) for column in range(len(task.series.columns))]
+        return np.stack(columns, axis=2)
+
+    def samples(self, task: Task) -> FloatArray | None:  # noqa: ARG002 - as the protocol has it
+        """None: each column is forecast on its own."""
+        return None
+
+    def _column(self, task: Task, experts: Sequence[Expert], column: int) -> FloatArray:
+        asked = [expert for expert in experts if task.kinds[column] in expert.serves] or list(experts)
+        quantiles = np.stack([expert.quantiles(task, column) for expert in asked])
+        if len(asked) == 1:
+            return np.sort(quantiles[0], axis=1)
+        scores = band_scores(quantiles, task.values[task.targets, column], task.levels)
+        return average(quantiles, weigh_online(scores, task.horizon))
+
+
+def make_model(name: str) -> Panel:
+    """The model of that name.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return Panel(name, _SEATS[name])
+
+
+@dataclass(frozen=True, slots=True)
+class _Regressed:
+    """Experts that rest on one regression."""
+
+    regression: Regression
+
+    def around(self, anchor: int, window: int) -> Around:
+        return Around(f"ridge-{anchor}-{window}", self.regression.expected[anchor], window)
+
+    def analogs(self) -> list[Analogs]:
+        found = self.regression
+        return [
+            Analogs("analogs-ridge", found.expected[0], found.expected[0], found.first),
+            Analogs("analogs-last", found.anchors[0], found.expected[0], found.first),
+        ]
+
+
+def _last(task: Task) -> tuple[Sequence[Expert], int]:
+    return [last_value(task, WINDOW)], 0
+
+
+def _marginal(task: Task) -> tuple[Sequence[Expert], int]:
+    return [marginal(task, MARGINAL_WINDOW)], 0
+
+
+def _seasonal(task: Task) -> tuple[Sequence[Expert], int]:
+    found = periods(task)
+    return ([seasonal(task, found[0], LONG_WINDOW)] if found else [last_value(task, WINDOW)]), 0
+
+
+def _ridge(task: Task) -> tuple[Sequence[Expert], int]:
+    found = regress(task, next(iter(periods(task)), None))
+    return [Around("ridge", found.expected[0], WINDOW, EVERY_KIND)], found.parameters // len(found.anchors)
+
+
+def _mixture(task: Task) -> tuple[Sequence[Expert], int]:
+    found = periods(task)
+    regression = regress(task, next(iter(found), None))
+    regressed = _Regressed(regression)
+    experts: list[Expert] = [
+        *(marginal(task, window) for window in MIXED_MARGINALS),
+        *(last_value(task, window) for window in MIXED_LASTS),
+        *(seasonal(task, period, LONG_WINDOW) for period in found),
+        *(regressed.around(anchor, WINDOW) for anchor in range(len(regression.anchors))),
+        regressed.around(0, LONG_WINDOW),
+        *regressed.analogs(),
+    ]
+    return experts, regression.parameters
+
+
+_SEATS = {"mixture": _mixture, "last": _last, "marginal": _marginal, "seasonal": _seasonal, "ridge": _ridge}
+MODELS = tuple(_SEATS)
