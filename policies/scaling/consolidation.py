@@ -7,6 +7,7 @@ replica that is still starting carries nothing yet: with several variants, the n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,11 @@ def carries(case: Case, needs: Needs, counts: Counts) -> bool:
     """Whether the ready replicas left by a step carry the demand of now, and the forecast but for the share allowed."""
     left = _left(case, counts)
     allowed = 1.0 - promised_share(case.workload.slo)
-    return _is_proven(case, needs, counts) and all(
-        _carries(left[[*seats]], needs.now[[*seats], None], 0.0)
-        and _carries(left[[*seats]], needs.until[[*seats]], allowed)
-        for seats in case.roles
+    now = needs.now.tolist()
+    return (
+        _is_proven(case, needs, counts)
+        and all(_carries_now(left, now, seats) for seats in case.roles)
+        and all(_carries(np.array([left[v] for v in seats]), needs.until[[*seats]], allowed) for seats in case.roles)
     )
 
 
@@ -62,20 +64,21 @@ def _is_proven(case: Case, needs: Needs, counts: Counts) -> bool:
     full, the next step may follow, unless pressure lets expect that they would be.
     """
     left, ready = _left(case, counts), _left(case, case.current)
+    now, proven = needs.now.tolist(), needs.proven.tolist()
     return all(
-        _carries(left[v], needs.proven[v, None], 0.0)
+        _carries_now(left, proven, seats)
         or (
-            (_is_short_of_full(case, left, v) or ready[v].sum() <= FEW)
+            (_is_short_of_full(case, left, seats) or sum(ready[v] for v in seats) <= FEW)
             and (
-                _carries(left[v], needs.proven[v, None] / BEYOND_SEEN, 0.0)
-                or (left[v].sum() >= ready[v].sum() - 1 and _carries(left[v], needs.now[v, None] / FAR_FROM_FULL, 0.0))
+                _carries_now(left, proven, seats, times=BEYOND_SEEN)
+                or (sum(ready[v] - left[v] for v in seats) <= 1 and _carries_now(left, now, seats, times=FAR_FROM_FULL))
             )
         )
-        for v in map(list, case.roles)
+        for seats in case.roles
     )
 
 
-def _is_short_of_full(case: Case, left: NDArray[np.int_], seats: list[int]) -> bool:
+def _is_short_of_full(case: Case, left: Counts, seats: Sequence[int]) -> bool:
     """Whether replicas that look busy would stay short of full, their load being about the root of their pressure."""
     return all(
         left[v] >= case.seats[v].replicas.ready * math.sqrt(pressure)
@@ -84,9 +87,9 @@ def _is_short_of_full(case: Case, left: NDArray[np.int_], seats: list[int]) -> b
     )
 
 
-def _left(case: Case, counts: Counts) -> NDArray[np.int_]:
+def _left(case: Case, counts: Counts) -> Counts:
     """Ready replicas by variant after a step."""
-    return np.array([min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True)])
+    return tuple(min(seat.replicas.ready, n) for seat, n in zip(case.seats, counts, strict=True))
 
 
 def _is_full(case: Case, seat: Seat) -> bool:
@@ -101,6 +104,15 @@ def _why(case: Case, needs: Needs, counts: Counts, ready: int) -> str:
         f"{words.replicas(ready)} left ready would not carry the demand of now and of the next "
         f"{case.lead_time_seconds:.0f} s"
     )
+
+
+def _carries_now(left: Counts, required: Sequence[float], seats: Sequence[int], *, times: float = 1.0) -> bool:
+    """Whether what is left carries the work of one instant, when each replica does so many `times` its part."""
+    reference = required[seats[0]]
+    if reference <= 0.0:
+        return True
+    carried = sum(left[v] * (reference / required[v] if required[v] > 0.0 else 1.0) for v in seats)
+    return carried * times >= reference - ROUNDING
 
 
 def _carries(left: NDArray[np.int_], required: FloatArray, allowed: float) -> bool:
