@@ -74,7 +74,9 @@ def make_figures(scored: Scored, seed: int) -> Figures:
     """All figures; `seed` is that of the shuffle."""
     outcomes, seen = scored.outcomes, np.isfinite(scored.outcomes)
     known = np.where(seen, outcomes, 0.0)
-    scores = crps(scored.quantiles.transpose(1, 0, 2), known)
+    # About the outcome: what is small beside the level is not lost, and certainty scores 0 exactly.
+    missed = scored.quantiles - known[:, None]
+    scores = crps(missed.transpose(1, 0, 2), np.zeros_like(known))
     wanted = np.array([0.1, 0.9, 0.025, 0.975, 0.99])
     tenth, ninety, low, high, ninety_nine = read_at(scored.quantiles, scored.levels, wanted).transpose(1, 0, 2)
     whole = seen.all(axis=1)
@@ -82,7 +84,7 @@ def make_figures(scored: Scored, seed: int) -> Figures:
     return Figures(
         crps=_mean(scores[seen]),
         crps_per_column={name: _mean(scores[seen[:, i], i]) for i, name in enumerate(scored.columns)},
-        mse=_mean(np.square(scored.quantiles.mean(axis=1) - known)[seen]),
+        mse=_mean(np.square(missed.mean(axis=1))[seen]),
         coverage_80=_mean(((tenth <= known) & (known <= ninety))[seen]),
         coverage_95=_mean(((low <= known) & (known <= high))[seen]),
         violation_99=_mean((known > ninety_nine)[seen]),
