@@ -93,12 +93,16 @@ class Telemetry:
         }
         self._models = models_of(answers.running)
         self._places = places_of(answers.growth)
+        self._fresh = {
+            engine: frozenset(pod for pod, age in ages.items() if age <= self._fresh_seconds)
+            for engine, ages in self._age.items()
+        }
         self._found = {  # the last one that is written counts
             pod: engine
             for fresh in (False, True)
             for engine in reversed(ENGINES)
-            for pod, age in self._age[engine].items()
-            if (age <= self._fresh_seconds) is fresh
+            for pod in self._age[engine]
+            if (pod in self._fresh[engine]) is fresh
         }
 
     def of(self, engine: Engine) -> Self:
@@ -109,8 +113,13 @@ class Telemetry:
 
     def pick(self, found: ByEngine[T], pod: PodKey) -> T | None:
         """What was found of a pod in the engine that it is read from, or in any if it has gone; None when nothing."""
-        engine = self.engine if self.engine is not Engine.AUTO else self._found.get(pod)
-        return next((found[each][pod] for each in ENGINES if engine in (each, None) and pod in found[each]), None)
+        engine = self._engine_of(pod)
+        if engine is not None:
+            return found[engine].get(pod)
+        return next((found[each][pod] for each in ENGINES if pod in found[each]), None)
+
+    def _engine_of(self, pod: PodKey) -> Engine | None:
+        return self.engine if self.engine is not Engine.AUTO else self._found.get(pod)
 
     def value(self, what: str, pod: PodKey) -> float | None:
         """A number of a pod that is fresh, None when there is none."""
@@ -133,8 +142,8 @@ class Telemetry:
 
     def is_fresh(self, pod: PodKey) -> bool:
         """Whether a pod was scraped lately."""
-        age = self.pick(self._age, pod)
-        return self.problem is None and age is not None and age <= self._fresh_seconds
+        engine = self._engine_of(pod)
+        return self.problem is None and engine is not None and pod in self._fresh[engine]
 
     def flow(self, pod: PodKey, *, counted: frozenset[Indicator]) -> Flow | None:
         """What goes through a pod; None when any part of it is unknown.
