@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.baselines import PREDICTABLE
+from foresail.forecasting.baselines import MOVING
 from foresail.forecasting.experts import IntArray
 from foresail.forecasting.features import DAY_SECONDS, Kind, level_means
 from foresail.forecasting.task import Task
@@ -44,7 +44,7 @@ class Analogs:
     anchor: FloatArray
     expected: FloatArray
     first: int
-    serves: frozenset[Kind] = PREDICTABLE
+    serves: frozenset[Kind] = MOVING
 
     def quantiles(self, task: Task, column: int) -> FloatArray:
         """Quantiles of all targets, shape (T, Q)."""

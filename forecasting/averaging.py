@@ -19,8 +19,8 @@ from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.mixture import softmax
 
 RATE = 1.0
-DISCOUNT = 0.995  # a row: half after 138 rows
-BANDS = 5
+DISCOUNT = 0.998  # a row: half after 346 rows; scores of the tails are rare and need a long memory
+BANDS = 20
 
 
 def band_scores(quantiles: FloatArray, outcomes: FloatArray, levels: FloatArray) -> FloatArray:
@@ -52,13 +52,13 @@ def weigh_online(scores: FloatArray, horizon: int) -> FloatArray:
     """
     weights = np.empty_like(scores)
     losses = np.zeros(scores.shape[1:])
-    seen = 0.0
+    seen = np.zeros((scores.shape[1], 1))
     for row in range(len(scores)):
         told = row - horizon
         if told >= 0 and np.isfinite(scores[told]).all():
             losses = DISCOUNT * losses + scores[told]
             seen = DISCOUNT * seen + 1.0
-        typical = losses.mean(axis=-1, keepdims=True) / max(seen, 1.0)
+        typical = losses.mean(axis=-1, keepdims=True) / np.maximum(seen, 1.0)
         excess = (losses - losses.min(axis=-1, keepdims=True)) / np.where(typical > 0.0, typical, 1.0)
         weights[row] = softmax(-RATE * excess.T).T
     return weights

@@ -26,6 +26,7 @@ NEAR = 0.02  # of a period: as good as the same
 LEAST_DAYS, LEAST_DAY_ROWS = 3, 6
 EVERY_KIND = frozenset(Kind)
 PREDICTABLE = frozenset({Kind.LEVEL, Kind.COUNTER})
+MOVING = PREDICTABLE | {Kind.COIN_FLIP}
 
 
 class Expert(Protocol):

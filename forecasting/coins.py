@@ -1,7 +1,7 @@
 """Coin flips: columns that a scrape draws afresh from a few levels, such as one disk device out of several.
 
-Nothing foresees the next flip, so such a column is forecast by its marginal, and even the best forecast has a score
-above zero. Test: the values form two groups far apart, and which group comes next does not depend on the group
+Nothing foresees the next flip, so such a column is forecast by its marginal (analogs add the drift of its levels), and even the
+best forecast has a score above zero. Test: the values form two groups far apart, and which group comes next does not depend on the group
 before, one, two or three rows back (χ² of the table of transitions).
 """
 

@@ -23,6 +23,7 @@ from foresail.forecasting.series import Series
 from foresail.forecasting.task import Model, make_task
 
 LEAST_TRAIN_ROWS = 10
+LEAST_SPAN = 1e-50  # of a column that varies: squares of the largest values over it are still numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def scale(series: Series, train: int) -> tuple[FloatArray, FloatArray]:
     """Least value and span of each column's training part, shape (I,) each; the span of a constant is 1."""
     low = np.nanmin(series.values[:train], axis=0)
     span = np.nanmax(series.values[:train], axis=0) - low
-    return low, np.where(span > 0.0, span, 1.0)
+    return low, np.where(span > LEAST_SPAN, span, 1.0)
 
 
 def find_coin_floor(series: Series, rules: Rules, horizon: int) -> CoinFloor:

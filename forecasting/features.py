@@ -3,7 +3,7 @@
 | kind | is | forecast by |
 |---|---|---|
 | constant | one value in the whole training part | its last value |
-| coin-flip | two or more levels drawn afresh at every row, whatever the row before | its marginal |
+| coin-flip | two or more levels drawn afresh at every row, whatever the row before | its marginal, and analogs |
 | counter | ever growing, but for resets to near zero | its own changes; other columns see its rate |
 | level | everything else | all experts |
 
