@@ -1,8 +1,8 @@
 """Coin flips: columns that a scrape draws afresh from a few levels, such as one disk device out of several.
 
-Nothing foresees the next flip, so such a column is forecast by its marginal (analogs add the drift of its levels), and even the
-best forecast has a score above zero. Test: the values form two groups far apart, and which group comes next does not depend on the group
-before, one, two or three rows back (χ² of the table of transitions).
+Nothing foresees the next flip, so such a column is forecast by its marginal (analogs add the drift of its levels), and
+even the best forecast has a score above zero. Test: the values form two groups far apart, and which group comes next
+does not depend on the group before, one, two or three rows back (χ² of the table of transitions).
 """
 
 from __future__ import annotations
