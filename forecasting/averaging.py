@@ -17,6 +17,7 @@ import numpy as np
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.mixture import softmax
+from foresail.forecasting.scores import pinball
 
 RATE = 1.0
 DISCOUNT = 0.998  # a row: half after 346 rows; scores of the tails are rare and need a long memory
@@ -35,8 +36,8 @@ def band_scores(quantiles: FloatArray, outcomes: FloatArray, levels: FloatArray)
         Shape (T, B, K), NaN where the outcome is.
     """
     missed = outcomes[None, :, None] - quantiles
-    pinball = 2.0 * np.maximum(levels * missed, (levels - 1.0) * missed)
-    bands = [part.mean(axis=2) for part in np.array_split(pinball, min(BANDS, levels.size), axis=2)]
+    losses = 2.0 * pinball(missed, levels)
+    bands = [part.mean(axis=2) for part in np.array_split(losses, min(BANDS, levels.size), axis=2)]
     return np.stack(bands, axis=1).transpose(2, 1, 0)
 
 

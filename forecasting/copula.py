@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.rolling import read_between
 
 SAMPLES = 100
 
@@ -65,11 +66,7 @@ def sample_levels(quantiles: FloatArray, levels: FloatArray) -> FloatArray:
 
 def read_at(quantiles: FloatArray, levels: FloatArray, wanted: FloatArray) -> FloatArray:
     """Quantiles (T, Q, I) at other levels (W,), linear between and flat beyond the given ones, shape (T, W, I)."""
-    place = np.interp(wanted, levels, np.arange(levels.size))
-    left = place.astype(np.intp)
-    right = np.minimum(left + 1, levels.size - 1)
-    low = quantiles[:, left]
-    return np.asarray(low + (place - left)[None, :, None] * (quantiles[:, right] - low))
+    return read_between(quantiles, np.interp(wanted, levels, np.arange(levels.size)))
 
 
 def _levels_reached(quantiles: FloatArray, outcomes: FloatArray, chance: FloatArray) -> FloatArray:

@@ -93,15 +93,16 @@ def regressors(seen: FloatArray, period: int | None, horizon: int) -> FloatArray
     """Differences of each column (n, I) at each row from its own past, shape (n, F · I)."""
     last = seen
     means = level_means(seen, SPANS)
-    found = [_back(seen, lag) - last for lag in range(1, LAGS + 1)]
+    found = [back(seen, lag) - last for lag in range(1, LAGS + 1)]
     found += [mean - last for mean in means]
     if period is not None:
         # What the row `horizon` ahead was a period (or two) earlier, over the level, and the way from there to it.
         lag = period * -(-horizon // period)
         smooth = level_means(seen, (6,))[0]
-        found += [_back(seen, lag - horizon) - means[1], _back(smooth, lag - horizon) - _back(smooth, lag)]
+        found += [back(seen, lag - horizon) - means[1], back(smooth, lag - horizon) - back(smooth, lag)]
     return np.concatenate(found, axis=1)
 
 
-def _back(rows: FloatArray, lag: int) -> FloatArray:
+def back(rows: FloatArray, lag: int) -> FloatArray:
+    """Rows (n, …) moved so that each finds what stood `lag` rows before it, the first rows what stood first."""
     return rows[np.maximum(np.arange(len(rows)) - lag, 0)]

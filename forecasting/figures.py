@@ -9,7 +9,7 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.copula import read_at, shuffle_columns
 from foresail.forecasting.energy import energy_score
-from foresail.forecasting.scores import crps
+from foresail.forecasting.scores import crps, pinball
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,10 @@ def make_figures(scored: Scored, seed: int) -> Figures:
         violation_99=_mean((known > ninety_nine)[seen]),
         energy_score=_mean(energy_score(samples, rows)),
         energy_score_shuffled=_mean(energy_score(shuffle_columns(samples, seed), rows)),
-        pinball_90=_mean(_pinball(ninety, known, 0.9)[seen]),
-        pinball_99=_mean(_pinball(ninety_nine, known, 0.99)[seen]),
+        pinball_90=_mean(pinball(known - ninety, 0.9)[seen]),
+        pinball_99=_mean(pinball(known - ninety_nine, 0.99)[seen]),
     )
 
 
 def _mean(values: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> float | None:
     return float(values.mean()) if values.size else None
-
-
-def _pinball(quantile: FloatArray, outcome: FloatArray, level: float) -> FloatArray:
-    missed = outcome - quantile
-    return np.maximum(level * missed, (level - 1.0) * missed)

@@ -44,8 +44,13 @@ def rolling_quantiles(column: FloatArray, ends: IntArray, window: int, levels: F
 def sorted_quantiles(ordered: FloatArray, levels: FloatArray) -> FloatArray:
     """Quantiles of rows (T, w) that are sorted, value k at level (k + ½)/w, linear between, shape (T, Q)."""
     width = ordered.shape[1]
-    place = np.clip(levels * width - 0.5, 0.0, width - 1.0)
-    left = place.astype(np.intp)
-    right = np.minimum(left + 1, width - 1)
-    low = ordered[:, left]
-    return np.asarray(low + (place - left) * (ordered[:, right] - low))
+    return read_between(ordered, np.clip(levels * width - 0.5, 0.0, width - 1.0))
+
+
+def read_between(rows: FloatArray, places: FloatArray) -> FloatArray:
+    """Rows (T, n, …) read at places 0 … n - 1 of their second axis, shape (W,), linear between: shape (T, W, …)."""
+    left = places.astype(np.intp)
+    right = np.minimum(left + 1, rows.shape[1] - 1)
+    low = rows[:, left]
+    share = (places - left).reshape(-1, *[1] * (rows.ndim - 2))
+    return np.asarray(low + share * (rows[:, right] - low))

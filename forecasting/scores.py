@@ -23,6 +23,11 @@ def crps(samples: FloatArray, outcome: FloatArray) -> FloatArray:
     return np.asarray(np.abs(samples - outcome).mean(axis=0) - sharpness)
 
 
+def pinball(missed: FloatArray, level: float | FloatArray) -> FloatArray:
+    """Loss of quantiles at a level from outcome - quantile, which broadcasts against the level."""
+    return np.asarray(np.maximum(level * missed, (level - 1.0) * missed))
+
+
 def residual_crps(residuals: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted mean CRPS of forecasts whose spread is what the same expert's residuals were.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.experts import IntArray
-from foresail.forecasting.features import Kind, kinds
+from foresail.forecasting.features import Kind, back, kinds
 from foresail.forecasting.series import Series
 
 
@@ -53,8 +53,7 @@ class Task:
 
     def lagged(self, rows: FloatArray, lag: int | None = None) -> FloatArray:
         """Rows (n, …) moved so that a target finds what stood `lag` (default: the horizon) rows before it."""
-        places = np.maximum(np.arange(len(rows)) - (self.horizon if lag is None else lag), 0)
-        return rows[places]
+        return back(rows, self.horizon if lag is None else lag)
 
     def fit_end(self, target: int) -> int:
         """The row before which a fit that serves `target` and rows behind it must end."""
