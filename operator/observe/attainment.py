@@ -22,7 +22,7 @@ from foresail.operator.observe.answers import Unavailable, Vector
 from foresail.operator.observe.labels import ByEngine, PodKey, engine_of, key_of
 from foresail.operator.observe.queries import ENGINES, SHARE_SECONDS, Indicator, names_of
 from foresail.operator.observe.telemetry import Telemetry
-from foresail.policies.scaling.pressure import FULL, pressure_of
+from foresail.policies.scaling.pressure import pressure_of
 
 INFINITE: Final = "+Inf"
 LEAST_REQUESTS: Final = 0.5  # an increase is extrapolated, so less than one whole request is none
@@ -122,9 +122,6 @@ def observe_pressure(
 ) -> float | None:
     """How full the ready pods of a variant are together (1 = at a limit), None when unknown.
 
-    A sign that is not known (an engine that lacks the series) may be the largest. What is left proves that the pods are
-    full, at 1 or more, and never that they are not: a smaller number would be taken for room that may not be there.
-
     Args:
         slo: The limits.
         ready: Its ready pods.
@@ -134,16 +131,21 @@ def observe_pressure(
     """
     waiting, growth = _total(telemetry, Indicator.WAITING, ready), _total(telemetry, "waiting_growth", ready)
     full = _total(telemetry, Indicator.CACHE, ready)
-    paces = [pace for pod in ready if (pace := telemetry.value("tpot_mean", pod)) is not None]
-    pressure = pressure_of(
+    return pressure_of(
         slo,
         kv_usage=None if full is None else full / len(ready),
-        tpot_seconds=sum(paces) / len(paces) if paces else None,
+        tpot_seconds=_mean_tpot_seconds(telemetry, ready),
         waiting=None if waiting is None or growth is None else waiting - growth * window_seconds / 2,
         served_rps=None if served is None else served.requests_per_second,
     )
-    tells_pace = any(telemetry.has("tpot_mean", pod) for pod in ready)  # be it that nothing was generated
-    return pressure if pressure is None or tells_pace or pressure >= FULL else None
+
+
+def _mean_tpot_seconds(telemetry: Telemetry, pods: Sequence[PodKey]) -> float | None:
+    """Mean TPOT of pods; 0 where they tell that nothing was generated, None where none has the series."""
+    paces = [pace for pod in pods if (pace := telemetry.value("tpot_mean", pod)) is not None]
+    if paces:
+        return sum(paces) / len(paces)
+    return 0.0 if any(telemetry.has("tpot_mean", pod) for pod in pods) else None
 
 
 def _total(telemetry: Telemetry, what: str, pods: Sequence[PodKey]) -> float | None:

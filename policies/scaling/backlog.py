@@ -8,7 +8,7 @@ replicas started now could not help, and less would ask for many of them for a f
 from __future__ import annotations
 
 from foresail.domain.snapshot import Demand, Known, WorkloadObservation
-from foresail.policies.scaling.capacity import Mix, mix_of
+from foresail.policies.scaling.capacity import mix_now, mix_of
 
 NOTHING = Demand(0.0, 0.0, 0.0)
 LEAST_DRAIN_SECONDS = 60.0  # a queue of seconds is the engine's batching, not a lack of replicas
@@ -19,17 +19,8 @@ def backlog_of(observation: WorkloadObservation, *, lead_time_seconds: float) ->
     waiting = observation.waiting
     if not isinstance(waiting, Known) or not waiting.value > 0:
         return NOTHING
-    mix = _mix_now(observation)
+    mix = mix_now(observation) or mix_of(observation)
     if mix is None:
         return NOTHING
     rate = waiting.value / max(lead_time_seconds, LEAST_DRAIN_SECONDS)
     return Demand(rate, rate * mix.input_tokens, rate * mix.output_tokens)
-
-
-def _mix_now(observation: WorkloadObservation) -> Mix | None:
-    """The mix of what arrives, else of what used to arrive."""
-    demand = observation.demand
-    if isinstance(demand, Demand) and demand.requests_per_second > 0:
-        rate = demand.requests_per_second
-        return Mix(demand.input_tokens_per_second / rate, demand.output_tokens_per_second / rate)
-    return mix_of(observation)

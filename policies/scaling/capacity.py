@@ -60,6 +60,11 @@ def mix_of(observation: WorkloadObservation) -> Mix | None:
         mix = None if window is None else _mix_of_window(window)
         if mix is not None:
             return mix
+    return mix_now(observation)
+
+
+def mix_now(observation: WorkloadObservation) -> Mix | None:
+    """The mix of what arrives; None when nothing does or demand is unknown."""
     demand = observation.demand
     if isinstance(demand, Demand) and demand.requests_per_second > 0:
         rate = demand.requests_per_second

@@ -24,23 +24,21 @@ def pressure_of(
     Args:
         slo: The limits.
         kv_usage: Mean share of the KV cache in use, 0…1; None when unknown, as every other.
-        tpot_seconds: Mean TPOT.
+        tpot_seconds: Mean TPOT, 0 when nothing was generated.
         waiting: Requests in queue over all, a mean of the last minute.
         served_rps: Requests that they finish per second over all, a mean of the same minute.
 
     Returns:
-        A share, or None when it is unknown. Without the KV cache's only replicas that are full are told: a TPOT below
-        its limit does not show a cache that is.
+        A share, or None when it is unknown. A sign that is not known may be the largest: what is left proves that
+        replicas are full and never that they are not, as a smaller number would be taken for room.
     """
     shares = [
         _finite(kv_usage, 1.0),
         _finite(tpot_seconds, slo.tpot_milliseconds / 1000),
         FULL if _is_late(waiting, served_rps, slo.ttft_milliseconds / 1000) else None,
     ]
-    largest = max((share for share in shares if share is not None), default=None)
-    if largest is None or (shares[0] is None and largest < FULL):
-        return None
-    return largest
+    largest = max((share for share in shares if share is not None), default=0.0)
+    return largest if largest >= FULL or None not in shares[:2] else None
 
 
 def _finite(value: float | None, limit: float) -> float | None:
