@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,8 +22,6 @@ import kopf
 
 from foresail.operator.actuate.login import Login
 from foresail.operator.kinds import Kind
-
-ABORTING_ROUNDS = 5  # an abort closes its socket in the loop's next rounds: TLS, then TCP
 
 Receive = Callable[[str | None, Mapping[str, Any]], None]
 
@@ -102,7 +99,7 @@ class Streams:
         self._touch = touch
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._connectors: list[aiohttp.BaseConnector] = []
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     @property
@@ -137,16 +134,11 @@ class Streams:
         )
         # Whatever ends kopf ends only the streams: the watchdog sees it and starts them anew.
         await asyncio.wait({task})
-        await self._abort_connections()
+        # Again, after kopf's session: a stream that was given up since is closing still.
+        for connector in self._connectors:
+            await connector.close()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.warning("watches ended: %r", error)
-
-    async def _abort_connections(self) -> None:
-        """Close what kopf's session leaves closing: TLS waits for the goodbye of a peer that may have fallen silent."""
-        for connection in list(self._connections):
-            connection.abort()
-        for _ in range(ABORTING_ROUNDS):
-            await asyncio.sleep(0)
 
     def _make_registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -160,14 +152,15 @@ class Streams:
 
     async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
         login = await asyncio.to_thread(Login, self._kubeconfig)
-        return kopf.AiohttpSession(server=login.server, aiohttp_session=login.open_session(self._listen_in))
+        session = login.open_session(self._listen_in)
+        if session.connector is not None:
+            self._connectors.append(session.connector)
+        return kopf.AiohttpSession(server=login.server, aiohttp_session=session)
 
     async def _listen_in(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         response = await handler(request)
-        if response.connection is not None and isinstance(response.connection.transport, asyncio.Transport):
-            self._connections.add(response.connection.transport)
         if response.status == 200:
             path = request.url.path
             self._touch(path)

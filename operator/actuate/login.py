@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import weakref
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from kubernetes import config
 from kubernetes.client import Configuration
 from yaml import YAMLError
@@ -22,6 +25,7 @@ from foresail.operator.clock import Clock, SystemClock
 TOKEN_SECONDS = 30.0  # client-go re-reads a token file once a minute; plugins cache on their own
 RELOAD_SECONDS = 5.0  # a wrong token must not become a storm of plugin runs
 IN_CLUSTER_VARIABLE = "KUBERNETES_SERVICE_HOST"
+ABORTING_ROUNDS = 5  # an abort closes its socket in the loop's next rounds: TLS, then TCP
 
 
 def load_configuration(kubeconfig: str | None) -> Configuration:
@@ -47,6 +51,38 @@ def load_configuration(kubeconfig: str | None) -> Configuration:
             remedy="name a kubeconfig with --kubeconfig, or run in a pod with a service account",
         ) from error
     return configuration
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections that are all gone once it is closed.
+
+    One that was given up in the middle of a request is out of aiohttp's sight: TLS waits for the goodbye of a peer
+    that may have fallen silent.
+    """
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(limit=0, ssl=tls)
+        self._made: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> Connection:
+        """Get a connection from the pool or make one, and note it."""
+        connection = await super().connect(req, traces, timeout)
+        if isinstance(connection.transport, asyncio.Transport):
+            self._made.add(connection.transport)
+        return connection
+
+    async def close(self, *, abort_ssl: bool = False) -> None:  # noqa: ARG002 - always so
+        """Abort every connection."""
+        await super().close(abort_ssl=True)
+        for transport in list(self._made):
+            transport.abort()
+        for _ in range(ABORTING_ROUNDS):
+            await asyncio.sleep(0)
 
 
 class Login:
@@ -90,7 +126,7 @@ class Login:
     def open_session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
         """Make a session that sends this login with every request; to be called and closed in the same loop."""
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls()),
+            connector=Connector(self._tls()),
             middlewares=(self._authenticate, *middlewares),
             proxy=self._configuration.proxy or None,
             headers={"User-Agent": "foresail"},

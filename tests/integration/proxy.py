@@ -21,6 +21,7 @@ class Proxy:
         self._speaking.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
+        self._clients: list[asyncio.StreamReader] = []
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,7 +51,14 @@ class Proxy:
     def speak(self) -> None:
         self._speaking.set()
 
+    @property
+    def connected(self) -> int:
+        """Clients whose end of the connection is open."""
+        # Not at_eof(): what came in before the end stays unread while the proxy is silent.
+        return sum(not getattr(reader, "_eof") and reader.exception() is None for reader in self._clients)  # noqa: B009
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.append(reader)
         there = await asyncio.open_connection(self._host, self._port)
         self._writers += [writer, there[1]]
         for source, sink in ((reader, there[1]), (there[0], writer)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from foresail.domain.workload import WorkloadKey
-from foresail.operator.actuate.kube import KubeClient
+from foresail.operator.actuate.kube import KubeClient, UnreachableError
 from foresail.operator.clock import SystemClock
 from foresail.operator.observe.records import TargetKey
 from foresail.operator.store import Store
@@ -104,6 +104,18 @@ async def test_a_watch_that_ends_while_the_api_server_is_silent_leaks_no_socket(
         assert watch.problem
         proxy.speak()
     gc.collect()
+
+
+async def test_a_client_that_gives_up_on_a_silent_api_server_leaves_no_connection(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async with Proxy(cluster.kubeconfig) as proxy:
+        async with KubeClient(str(proxy.write_kubeconfig(tmp_path / "kubeconfig"))) as kube:
+            await kube.request("GET", "/api/v1/nodes")
+            proxy.fall_silent()
+            with pytest.raises(UnreachableError):
+                await kube.request("GET", "/api/v1/nodes", deadline_seconds=0.2)
+        await eventually(lambda: proxy.connected == 0, seconds=5, every=EVERY)
 
 
 async def test_an_object_that_went_unseen_is_found_missing(cluster: Cluster, namespace: str) -> None:
