@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools up down test check format bench clean
+.PHONY: help setup train tools up down test check format bench clean
 
 PYTHON ?= python3
 CACHE ?= $(or $(FORESAIL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foresail)
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/$(UV_VERSION)/bin/uv)
 STAMP := .venv/.foresail-setup
+TRAIN_STAMP := .venv/.foresail-train
 RUN := .venv/bin/python -m foresail.sandbox
 export UV_COMPILE_BYTECODE := 1
 
@@ -34,7 +35,7 @@ endif
 down: ## end whatever an earlier `make up` left running
 	@if [ -x .venv/bin/python ]; then $(RUN) down; else echo 'nothing was ever started from here'; fi
 
-test: setup ## everything, what CI runs, in two worker processes (ARGS='tests/unit -k x': some of it, in one)
+test: setup $(TRAIN_STAMP) ## everything, what CI runs, in two worker processes (ARGS='tests/unit -k x': some of it, in one)
 	@tools=$$($(PYTHON) tools/build.py | tail -n 1) && FORESAIL_TOOLS=$$tools .venv/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup ## format, lint and types, in seconds
@@ -43,7 +44,7 @@ check: setup ## format, lint and types, in seconds
 format: setup ## format and mend what can be mended
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-bench: setup ## measure: the table in docs/benchmarks.md, and JSON beside it
+bench: setup $(TRAIN_STAMP) ## measure: the table in docs/benchmarks.md, and JSON beside it
 	@tools=$$($(PYTHON) tools/build.py | tail -n 1) && FORESAIL_TOOLS=$$tools .venv/bin/python -m benchmarks $(ARGS)
 
 setup: $(STAMP) ## the environment, from the lock file
@@ -56,6 +57,15 @@ $(STAMP): uv.lock pyproject.toml
 	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target '$(CACHE)/uv/$(UV_VERSION)' 'uv==$(UV_VERSION)'; fi
 	@started=$$SECONDS; echo 'environment: from the lock file …'; \
 	  '$(UV)' sync --frozen --quiet --python "$$(command -v $(PYTHON))" && touch $(STAMP) && echo "environment: done in $$((SECONDS - started)) s"
+
+train: setup $(TRAIN_STAMP) ## the environment with torch and pyro too, to train forecasts (gigabytes)
+	@echo 'environment: ready to train'
+
+# Without bytecode of its own: compiling all of torch takes longer than what of it is ever imported.
+$(TRAIN_STAMP): $(STAMP)
+	@started=$$SECONDS; echo 'environment: torch and pyro, for training (gigabytes, once) …'; \
+	  UV_COMPILE_BYTECODE=0 '$(UV)' sync --frozen --quiet --inexact --extra train && touch $(TRAIN_STAMP) \
+	  && echo "environment: torch and pyro after $$((SECONDS - started)) s"
 
 tools: ## build the control plane's binaries into the cache; the last line is their folder
 	@$(PYTHON) tools/build.py

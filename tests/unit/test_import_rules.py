@@ -27,7 +27,7 @@ def room(rooms: str, packages: str) -> Room:
     return Room(frozenset(rooms.split()), frozenset(packages.split()))
 
 
-EVERYTHING = "domain policies forecasting simulator service operator sandbox cli"
+EVERYTHING = "domain policies forecasting forecaster simulator service operator sandbox cli"
 # The table of docs/architecture.md. "foresail" is the package itself: its version.
 ROOMS = {
     "domain": room("", "numpy"),
@@ -39,12 +39,25 @@ ROOMS = {
         "domain policies forecasting service foresail",
         "numpy kopf kubernetes aiohttp prometheus_client uvicorn yaml croniter",
     ),
+    "forecaster": room(
+        "domain forecasting operator foresail",
+        "numpy fastapi uvicorn prometheus_client prometheus_api_client yaml",
+    ),
     "sandbox": room("domain policies forecasting simulator operator foresail", "numpy aiohttp rich yaml kubernetes"),
     "cli": room(EVERYTHING + " foresail", "numpy rich aiohttp kubernetes yaml"),
     "foresail": room("", ""),
 }
 # Doors between rooms: of these, only the named modules are for others.
-DOORS = {("operator", "forecasting"): {"foresail.forecasting.serve"}}
+DOORS = {
+    ("operator", "forecasting"): {"foresail.forecasting.serve"},
+    ("forecaster", "operator"): {"foresail.operator.observe.queries"},
+}
+# Within a room, what only a part of it may import from outside: torch is in gigabytes.
+PARTS = {
+    "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
+    "foresail.forecasting.artifact": frozenset({"safetensors"}),
+    "foresail.cli.plot": frozenset({"matplotlib"}),
+}
 PURE = ("domain", "policies", "forecasting")
 NETWORK = frozenset({"asyncio", "http", "requests", "signal", "socket", "ssl", "subprocess", "threading", "urllib"})
 FILES = frozenset({"io", "logging", "os", "pathlib", "shutil", "sys", "tempfile"})
@@ -126,7 +139,20 @@ def test_a_module_imports_only_what_its_room_may(module: Module) -> None:
             door = DOORS.get((module.room, room_of(name)))
             assert door is None or name in door, f"{module.room} may only import {door} of {room_of(name)}, not {name}"
         elif top not in sys.stdlib_module_names:
-            assert top in allowed.packages, f"{module.room} may not import {name}"
+            assert top in allowed.packages | packages_of_part(module), f"{module.name} may not import {name}"
+
+
+def packages_of_part(module: Module) -> frozenset[str]:
+    parts = (packages for part, packages in PARTS.items() if f"{module.name}.".startswith(f"{part}."))
+    return next(parts, frozenset())
+
+
+@every_module
+def test_torch_is_imported_only_when_it_is_needed(module: Module) -> None:
+    """What leads to torch is imported within functions, but for the part of the house that is built on it."""
+    if not module.name.startswith("foresail.forecasting.neural"):
+        led = [name for name in module.imports(top_level_only=True) if name.startswith("foresail.forecasting.neural")]
+        assert not led
 
 
 @every_module
