@@ -4,6 +4,7 @@
   x InputError            something that a person wrote cannot be understood    source, field, problem, value, remedy
     + SpecError           … in the spec of a custom resource
     + SettingsError       … in the operator's settings
+    + ArtifactError       … in a trained model that was kept: damaged, or of something else
   x ForecastError         no forecast can be made of this window
   x ActuationError        a write was not done
     + ConflictError       the object changed since it was read
@@ -34,6 +35,10 @@ class SpecError(InputError):
 
 class SettingsError(InputError):
     """The operator's settings cannot be understood."""
+
+
+class ArtifactError(InputError):
+    """A trained model that was kept cannot be used: damaged, newer, or of other indicators or another step."""
 
 
 class ForecastError(ForesailError):
