@@ -5,16 +5,11 @@ fetched, at first everything; a cycle takes one bite of it, the newest first, so
 and the size of answers are bounded however large the fleet or long the past. The recent grid goes on with what each
 cycle observes; what was not observed (an outage of ours, a cycle that was late) is a hole, fetched later if Prometheus
 has it. A hole is never filled with anything else.
-
-In the past, pods belong to the owner that their names tell, since nobody remembers their labels. A workload's past is
-read from the engine that it names; under Auto, at each instant from the one whose series were there, vLLM's if both
-were. So pods with the series of both are not counted double; while a rollout goes from the one engine to the other, the
-past is a little too low.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
@@ -23,19 +18,16 @@ import numpy as np
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray, Window
-from foresail.domain.workload import Engine, Role, Variant, Workload, WorkloadKey
+from foresail.domain.workload import Workload, WorkloadKey
 from foresail.operator.observe.answers import Matrix, Unavailable
-from foresail.operator.observe.demand import arrivals_of_past
-from foresail.operator.observe.labels import engine_of
+from foresail.operator.observe.past import demand_of_past, flows_by_owner
 from foresail.operator.observe.prometheus import MAX_POINTS
-from foresail.operator.observe.queries import ENGINES
 from foresail.operator.observe.telemetry import POD_REASONS, Flow
 
 BITE_POINTS: Final = 40_000  # some 60 ms of CPU to read
 MEND_SECONDS: Final = 120.0  # how long holes are gathered before they are fetched
 RELEARN_SECONDS: Final = 60.0  # between two fetches of everything because workloads are new
-Flows = Mapping[tuple[Engine, str, str], FloatArray]
-_FLOWS: Final = {name: column for column, name in enumerate(Flow._fields)}
+FLOWS: Final = len(Flow._fields)
 
 
 class Span(NamedTuple):
@@ -90,7 +82,7 @@ class Grid:
     def follow(self, workloads: Mapping[WorkloadKey, Workload], now: float, *, row: int) -> None:
         """Move on to a row and keep exactly these workloads; new ones have everything fetched."""
         keys = workloads.keys()
-        self._series = max(self._series, len(_FLOWS) * sum(len(workload.variants) for workload in workloads.values()))
+        self._series = max(self._series, FLOWS * sum(len(workload.variants) for workload in workloads.values()))
         if self.last is None or row < self.last:  # a clock that was set back makes every instant meaningless
             self._start(row)
         elif row > self.last:
@@ -151,9 +143,9 @@ class Grid:
         self._bite_points = min(self._bite_points * 2, BITE_POINTS)
         self._series = max(len(answer.labels), 1)
         self._swallow(span)
-        flows = _flows_by_owner(answer)
+        flows = flows_by_owner(answer)
         for key in self._rows.keys() & workloads.keys():
-            demand = _demand_of(workloads[key], flows, answer)
+            demand = demand_of_past(workloads[key], flows, answer.step_seconds)
             if demand is not None:
                 self._put(key, span, demand, over=False)
 
@@ -218,44 +210,3 @@ class Grid:
             return None
         begin, step = int(seen[0]), self.shape.step_seconds
         return Window(DEMAND_INDICATORS, step, self.last * step, rows.values[begin:], rows.observed[begin:])
-
-
-def _flows_by_owner(answer: Matrix) -> Flows:
-    """Flows by engine, namespace and owner, shape (N, 5) in the order of `Flow`, NaN in every row that lacks one."""
-    flows: dict[tuple[Engine, str, str], FloatArray] = {}
-    for labels, values in zip(answer.labels, answer.values, strict=True):
-        column, engine = _FLOWS.get(labels.get("flow", "")), engine_of(labels)
-        if column is not None and engine is not None:
-            owner = (engine, labels.get("namespace", ""), labels.get("owner", ""))
-            columns = flows.setdefault(owner, np.full((answer.values.shape[1], len(_FLOWS)), np.nan))
-            columns[:, column] = values
-    for columns in flows.values():
-        columns[~np.isfinite(columns).all(axis=1)] = np.nan
-    return flows
-
-
-def _flow_of(workload: Workload, variant: Variant, flows: Flows) -> FloatArray | None:
-    """The flows of one target as its engine tells them, shape (N, 5); None when it had no series."""
-    engines = ENGINES if workload.engine is Engine.AUTO else (workload.engine,)
-    found = [flows.get((engine, workload.key.namespace, variant.target.name)) for engine in engines]
-    told = [flow for flow in found if flow is not None]
-    return np.where(np.isnan(told[0]), told[-1], told[0]) if told else None
-
-
-def _demand_of(workload: Workload, flows: Flows, answer: Matrix) -> FloatArray | None:
-    """The demand of one workload, shape (N, 3); None when none of its targets had series."""
-    found = [(variant.role, _flow_of(workload, variant, flows)) for variant in workload.variants]
-    owned = [(role, flow) for role, flow in found if flow is not None]
-    if not owned:
-        return None
-    front = [flow for role, flow in owned if role is not Role.DECODE]
-    back = [flow for role, flow in owned if role is not Role.PREFILL]
-    return arrivals_of_past(_add(front or back), _add(back or front), answer.step_seconds)
-
-
-def _add(flows: Sequence[FloatArray]) -> FloatArray:
-    """Sum over targets. One without series ran no replica then; only where none has any, nothing is known."""
-    stacked = np.stack(flows)
-    total: FloatArray = np.nansum(stacked, axis=0)
-    total[np.isnan(stacked).all(axis=(0, 2))] = np.nan
-    return total

@@ -112,11 +112,13 @@ class Queries:
         scrape_seconds: How often Prometheus scrapes the engines.
         namespace: The only namespace that is looked at.
         cycle_seconds: How often they are asked; windows are no shorter, so that all that arrives is counted once.
+        owners: Only pods whose names say that these own them; empty: all.
     """
 
     scrape_seconds: float = 15.0
     namespace: str | None = None
     cycle_seconds: float = 0.0
+    owners: tuple[str, ...] = ()
 
     def running(self) -> str:
         """Requests in the batch, by pod and the name of the model."""
@@ -256,6 +258,8 @@ class Queries:
         matchers = [f'__name__=~"{"|".join(name + suffix for name in names)}"']
         if self.namespace is not None:
             matchers.append(f'namespace="{escape(self.namespace)}"')
+        if self.owners:
+            matchers.append(f'pod=~"(?:{"|".join(_literal(owner) for owner in self.owners)})-.+"')
         if matcher:
             matchers.append(matcher)
         return "{" + ",".join(matchers) + "}"

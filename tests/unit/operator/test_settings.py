@@ -41,6 +41,7 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path) -> None:
         "history_step_seconds": "60",
         "prometheus_headers": "{X-Scope-OrgID: tenant}",
         "prometheus_url": "https://there",
+        "forecaster_url": "http://there:8090",
         "namespace": "prod",
         "lease_namespace": "ops",
         "listen_host": "0.0.0.0",
@@ -86,6 +87,8 @@ def test_the_lease_is_kept_where_the_operator_lives(
         ({"prometheus": "http://there:x"}, ["prometheus_url", "is no URL"]),
         ({"prometheus": "http://there/?x=1"}, ["query or fragment"]),
         ({"prometheus": 3}, ["prometheus_url", "is no text"]),
+        ({"forecaster": "there:8090"}, ["forecaster_url", "http or https URL", "http://foresail-forecaster:8090"]),
+        ({"forecaster_deadline_seconds": 0}, ["forecaster_deadline_seconds", "is out of range"]),
         ({"namespace": "a\nb"}, ["namespace", "one line"]),
         ({"namespace": ""}, ["namespace"]),
         ({"kubeconfig": "/nowhere"}, ["kubeconfig", "is no file", "/nowhere"]),
@@ -103,7 +106,7 @@ def test_what_cannot_be_understood_is_refused_with_field_value_and_remedy(
 
 def test_credentials_in_the_url_are_refused_and_not_repeated() -> None:
     message = refusal(prometheus="http://me:hunter2@there:9090")
-    assert "prometheus_bearer_token_file" in message
+    assert "token file" in message
     assert "hunter2" not in message
 
 

@@ -56,3 +56,9 @@ def test_windows_follow_the_scrape_interval() -> None:
 )
 def test_windows_are_no_shorter_than_a_cycle(scrape_seconds: float, cycle_seconds: float, expected: float) -> None:
     assert Queries(scrape_seconds, cycle_seconds=cycle_seconds).window_seconds == expected
+
+
+def test_one_workloads_past_can_be_asked_for_alone() -> None:
+    text = Queries(namespace="prod", owners=("chat.a", "chat-b")).flows(15.0)
+    assert 'namespace="prod",pod=~"(?:chat[.]a|chat-b)-.+"' in text
+    assert "pod=~" not in Queries(namespace="prod").flows(15.0)
