@@ -80,8 +80,8 @@ def test_what_was_kept_comes_back(card: Card, weights: Weights) -> None:
 
 @given(cards, weights_of_any_shape)
 def test_the_same_card_and_weights_are_the_same_bytes_in_any_order(card: Card, weights: Weights) -> None:
-    backwards = dict(reversed(weights.items()))
-    settings = dict(reversed(card.settings.items()))
+    backwards = dict(reversed(list(weights.items())))
+    settings = dict(reversed(list(card.settings.items())))
     assert encode(card, weights) == encode(replace(card, settings=settings), backwards)
 
 
