@@ -1,8 +1,16 @@
-"""The forecast stage: how far to look ahead for each workload, asked of the forecaster in one call."""
+"""The forecast stage: how far to look ahead for each workload, and whose forecast is taken.
+
+The embedded mixture forecasts every workload in every cycle, in a thread, which also keeps its memory warm. Where there
+is a forecaster, it is asked meanwhile; its forecast is taken where it has a good one, and the mixture's where not, with
+the reason why.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
 
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory
@@ -10,29 +18,75 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.operator.wire import Question
 from foresail.policies.scaling.lead_time import horizon_seconds
 
+Forecasts = Mapping[WorkloadKey, Forecast | Unknown]
 
-def make_forecast_stage(
-    forecaster: MixtureForecaster, *, season_seconds: float | None
-) -> Callable[[FleetSnapshot, Memory], Mapping[WorkloadKey, Forecast | Unknown]]:
-    """Bind the stage to a forecaster; `season_seconds` is the season that people know of, None to find one."""
 
-    def look_ahead(snapshot: FleetSnapshot, memory: Memory) -> Mapping[WorkloadKey, Forecast | Unknown]:
-        requests: dict[WorkloadKey, ForecastRequest] = {}
-        answers: dict[WorkloadKey, Forecast | Unknown] = {}
-        for key, observation in snapshot.workloads.items():
-            if observation.recent is None:
-                answers[key] = Unknown(Reason.FORECAST_UNKNOWN, "no past demand is known to forecast from")
-                continue
-            requests[key] = ForecastRequest(
+class Forecaster(Protocol):
+    """Somebody else who forecasts, in time or not at all."""
+
+    async def ask(self, questions: Mapping[WorkloadKey, Question]) -> Forecasts:
+        """The forecast of each workload, or why there is none."""
+
+
+class LookAhead:
+    """The stage.
+
+    Args:
+        embedded: Always works.
+        season_seconds: The season that people know of, None to find one.
+        forecaster: Asked as well, None: nobody is.
+        on_fallback: Told the reason whenever the mixture stands in for the forecaster.
+    """
+
+    def __init__(
+        self,
+        embedded: MixtureForecaster,
+        *,
+        season_seconds: float | None,
+        forecaster: Forecaster | None = None,
+        on_fallback: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._embedded = embedded
+        self._season_seconds = season_seconds
+        self._forecaster = forecaster
+        self._on_fallback = on_fallback
+
+    async def __call__(self, snapshot: FleetSnapshot, memory: Memory) -> Forecasts:
+        """The forecast of every workload of the snapshot, or why there is none."""
+        requests = self._requests(snapshot, memory)
+        nothing = Unknown(Reason.FORECAST_UNKNOWN, "no past demand is known to forecast from")
+        unknown = dict.fromkeys(snapshot.workloads.keys() - requests.keys(), nothing)
+        # In a thread: numpy on a whole fleet would hold up the probes of the kubelet.
+        embedding = asyncio.to_thread(self._embedded.forecast, requests)
+        if self._forecaster is None:
+            return unknown | await embedding
+        questions = {key: Question(snapshot.workloads[key].workload, each) for key, each in requests.items()}
+        embedded, asked = await asyncio.gather(embedding, self._forecaster.ask(questions))
+        return unknown | {key: self._choose(each, asked[key]) for key, each in embedded.items()}
+
+    def _requests(self, snapshot: FleetSnapshot, memory: Memory) -> dict[WorkloadKey, ForecastRequest]:
+        return {
+            key: ForecastRequest(
                 recent=observation.recent,
                 history=observation.history,
                 horizon_seconds=horizon_seconds(
                     observation, memory.workloads.get(key), cycle_seconds=snapshot.cycle_seconds
                 ),
-                period_seconds=season_seconds,
+                period_seconds=self._season_seconds,
             )
-        return answers | forecaster.forecast(requests)
+            for key, observation in snapshot.workloads.items()
+            if observation.recent is not None
+        }
 
-    return look_ahead
+    def _choose(self, embedded: Forecast | Unknown, asked: Forecast | Unknown) -> Forecast | Unknown:
+        """The forecaster's where it has one; never where the past is not good enough for the mixture itself."""
+        if isinstance(asked, Forecast) and isinstance(embedded, Forecast):
+            return asked
+        if isinstance(asked, Unknown):
+            self._on_fallback(asked.reason)
+            if isinstance(embedded, Forecast):
+                return replace(embedded, reason=f"{embedded.reason}; {asked.message}", fallback=asked.message)
+        return embedded

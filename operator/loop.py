@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -76,7 +76,7 @@ class Stages:
     """The stages of a cycle, in the order in which they run; `stored` gives every ModelDeployment there is."""
 
     observer: Observes
-    forecast: Callable[[FleetSnapshot, Memory], Forecasts]
+    forecast: Callable[[FleetSnapshot, Memory], Awaitable[Forecasts]]
     decide: Callable[[FleetSnapshot, Forecasts, Memory], CycleResult]
     actuator: Acts
     announcer: Announcer
@@ -192,8 +192,7 @@ class Loop:
 
     async def _forecast(self, snapshot: FleetSnapshot, memory: Memory) -> Forecasts:
         try:
-            # In a thread: numpy on a whole fleet would hold up the probes of the kubelet.
-            return await asyncio.to_thread(self._stages.forecast, snapshot, memory)
+            return await self._stages.forecast(snapshot, memory)
         except ForesailError as error:
             self._metrics.failures.labels("forecast").inc()
             logger.warning("no forecasts: %s", error)

@@ -38,9 +38,10 @@ from foresail.operator.explain.announcer import Announcer
 from foresail.operator.explain.events import EventRecorder
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.operator.explain.status import StatusWriter
+from foresail.operator.forecaster import ForecasterClient
 from foresail.operator.health import Health
 from foresail.operator.lease import Lease
-from foresail.operator.lookahead import make_forecast_stage
+from foresail.operator.lookahead import LookAhead
 from foresail.operator.loop import Loop, Stages
 from foresail.operator.observe.prometheus import PrometheusClient, QueryReport
 from foresail.operator.observe.snapshot import Observer
@@ -82,14 +83,31 @@ async def run(settings: Settings) -> int:
         metrics = OperatorMetrics(clock)
         asking = PrometheusClient.from_settings(settings, partial(_note_query, metrics))
         prometheus = await stack.enter_async_context(asking)
-        house = build(settings, kube, prometheus, metrics, clock)
+        forecaster = None
+        if settings.forecaster_url is not None:
+            client = ForecasterClient(
+                settings.forecaster_url, clock, deadline_seconds=settings.forecaster_deadline_seconds
+            )
+            forecaster = await stack.enter_async_context(client)
+        look_ahead = LookAhead(
+            MixtureForecaster(),
+            season_seconds=settings.season_seconds,
+            forecaster=forecaster,
+            on_fallback=lambda reason: metrics.fallbacks.labels(reason).inc(),
+        )
+        house = build(settings, kube, prometheus, look_ahead, metrics, clock)
         host, port = listener.getsockname()[:2]
         logger.info("cluster=%s prometheus=%s listening=%s:%s", kube.server, settings.prometheus_url, host, port)
         return await _live(house, listener, stop)
 
 
 def build(
-    settings: Settings, kube: KubeClient, prometheus: PrometheusClient, metrics: OperatorMetrics, clock: Clock
+    settings: Settings,
+    kube: KubeClient,
+    prometheus: PrometheusClient,
+    look_ahead: LookAhead,
+    metrics: OperatorMetrics,
+    clock: Clock,
 ) -> House:
     """Make and join the parts."""
     store = Store(clock)
@@ -101,7 +119,7 @@ def build(
     announcer = Announcer(StatusWriter(writer, outbox), EventRecorder(writer, outbox), metrics.fleet)
     stages = Stages(
         observer=Observer(settings, prometheus, store, kube),
-        forecast=make_forecast_stage(MixtureForecaster(), season_seconds=settings.season_seconds),
+        forecast=look_ahead,
         decide=partial(_decide, Prices(usd_per_replica_hour=settings.usd_per_replica_hour)),
         actuator=Actuator(writer, Discovery(kube), expect=store.expect),
         announcer=announcer,

@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kubeconfig", metavar="FILE", help="default: the pod's service account, else $KUBECONFIG, else ~/.kube/config"
     )
     parser.add_argument("--prometheus", metavar="URL", help="where the engines' metrics are")
+    parser.add_argument("--forecaster", metavar="URL", help="a `foresail forecaster` to ask as well (default: none)")
     parser.add_argument("--namespace", metavar="NS", help="serve one namespace only")
     parser.add_argument("--lease-namespace", metavar="NS", help="where the leader's Lease is")
     parser.add_argument("--cycle-seconds", metavar="S", type=float, help="seconds between decisions (default 15)")

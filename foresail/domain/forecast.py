@@ -20,6 +20,7 @@ class Forecast:
         source: What made it: "mixture", "seasonal", "last-value", later "flow".
         reason: Why this source, one sentence.
         calibrated: None until enough forecasts have met their observations, then whether coverage is as promised.
+        fallback: Why a forecaster that was asked did not make it, empty where it did or none was asked.
     """
 
     indicators: tuple[str, ...]
@@ -29,6 +30,7 @@ class Forecast:
     source: str
     reason: str
     calibrated: bool | None = None
+    fallback: str = ""
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 3 or self.samples.shape[2] != len(self.indicators):

@@ -63,6 +63,15 @@ class Reason(StrEnum):
     WRITE_REFUSED = "WriteRefused"
     FORECAST_FAILED = "ForecastFailed"
 
+    # Why the operator's own forecast stands in for the forecaster's.
+    FORECASTER_UNREACHABLE = "ForecasterUnreachable"
+    FORECASTER_TIMEOUT = "ForecasterTimeout"
+    FORECASTER_FAILED = "ForecasterFailed"
+    FORECASTER_MALFORMED = "ForecasterMalformed"
+    FORECASTER_RESTING = "ForecasterResting"
+    FORECAST_REFUSED = "ForecastRefused"
+    FORECAST_NOT_SERVED = "ForecastNotServed"
+
     # Why a signal is unknown.
     NO_SERIES = "NoSeries"
     STALE_SERIES = "StaleSeries"

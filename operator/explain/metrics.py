@@ -121,6 +121,12 @@ class OperatorMetrics:
         self.query_errors = CounterMetric(
             "foresail_query_errors_total", "Queries without an answer.", ["query", "reason"], registry=registry
         )
+        self.fallbacks = CounterMetric(
+            "foresail_forecaster_fallbacks_total",
+            "Forecasts that the embedded mixture made in the forecaster's place.",
+            ["reason"],
+            registry=registry,
+        )
         self.query_empty = CounterMetric(
             "foresail_query_empty_total", "Queries with an empty answer.", ["query"], registry=registry
         )
@@ -195,6 +201,9 @@ class _Families:
         text = "Demand expected one lead time ahead."
         for level, value in (("0.5", outlook.demand_median_rps), ("0.95", outlook.demand_q95_rps)):
             self._gauge("forecast_requests_per_second", text, by_level, (*key, level), value)
+        if outlook.forecast_source is not None:
+            names, labels = (*OBJECT, "source"), (*key, outlook.forecast_source)
+            self._gauge("forecast_source", "What made the forecast.", names, labels, 1.0)
         text = "Demand that was expected for now, one lead time ago."
         due_by_level = (("0.5", due.median_rps), ("0.95", due.q95_rps)) if due is not None else ()
         for level, value in due_by_level:

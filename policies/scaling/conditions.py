@@ -108,11 +108,13 @@ def forecast_calibrated(case: Case) -> Condition:
     kind, forecast = "ForecastCalibrated", case.forecast
     if not isinstance(forecast, Forecast):
         return _condition(kind, "Unknown", Reason.FORECAST_UNKNOWN, f"There is no forecast: {forecast.message}")
+    instead = f". It is the operator's own: {forecast.fallback}" if forecast.fallback else ""
     if forecast.calibrated is None:
-        why = "Too few forecasts have met what came to tell"
+        why = f"Too few {forecast.source} forecasts have met what came to tell{instead}"
         return _condition(kind, "Unknown", Reason.CALIBRATION_PENDING, why)
     if forecast.calibrated:
-        return _condition(kind, "True", Reason.CALIBRATED, f"The {forecast.source} forecast covers what comes")
+        why = f"The {forecast.source} forecast covers what comes{instead}"
+        return _condition(kind, "True", Reason.CALIBRATED, why)
     why = f"The {forecast.source} forecast covers less than it promises: {forecast.reason}"
     return _condition(kind, "False", Reason.MISCALIBRATED, why)
 

@@ -83,7 +83,7 @@ class House:
         self._fail("observe")
         return make_snapshot(now=now)
 
-    def forecast(self, snapshot: FleetSnapshot, _: Memory) -> dict[WorkloadKey, Forecast | Unknown]:
+    async def forecast(self, snapshot: FleetSnapshot, _: Memory) -> dict[WorkloadKey, Forecast | Unknown]:
         if self.failing == "forecast-typed":
             raise ForecastError("no window")
         self._fail("forecast")
