@@ -7,6 +7,8 @@
 | seasonal | a period ago + residuals; the last value where no period was found |
 | ridge | regression from the last value + residuals of 288 rows |
 | mixture | all of these with several windows and anchors, and analogs; averaged online |
+
+The flow is no panel, but is asked for by name as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from foresail.forecasting.analogs import Analogs
 from foresail.forecasting.averaging import average, band_scores, weigh_online
 from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal
 from foresail.forecasting.ridge import Regression, regress
-from foresail.forecasting.task import Task
+from foresail.forecasting.task import Model, Task
 
 WINDOW = 288
 LONG_WINDOW = 1000
@@ -60,12 +62,16 @@ class Panel:
         return average(quantiles, weigh_online(scores, task.horizon))
 
 
-def make_model(name: str) -> Panel:
-    """The model of that name.
+def make_model(name: str) -> Model:
+    """The model of that name: a panel, or the flow, which needs torch.
 
     Raises:
         KeyError: There is none.
     """
+    if name == FLOW:
+        from foresail.forecasting.neural.model import FlowModel  # noqa: PLC0415 - torch, in gigabytes
+
+        return FlowModel()
     return Panel(name, _SEATS[name])
 
 
@@ -120,4 +126,5 @@ def _mixture(task: Task) -> tuple[Sequence[Expert], int]:
 
 
 _SEATS = {"mixture": _mixture, "last": _last, "marginal": _marginal, "seasonal": _seasonal, "ridge": _ridge}
-MODELS = tuple(_SEATS)
+MODELS = tuple(_SEATS)  # those that need no training
+FLOW = "flow"
