@@ -36,6 +36,7 @@ Without --model nothing is trained: the mixture of simple experts forecasts. Wit
 rows must be those that the model was trained on; rows may have been added since. Each forecast says what made it.
 """
 MODELS = ("mixture", "last", "marginal", "seasonal", "ridge")
+TRAINED = ("flow",)  # half a minute a file and horizon, and needs torch
 LEAST_LEVELS, MOST_LEVELS = 10, 1000
 MOST_SAMPLES = 100
 LOWEST, HIGHEST = 0.005, 0.995  # levels of the outermost quantiles that are known of a hundred
