@@ -22,6 +22,7 @@ COMMANDS = {
     "operator": "run the operator against a cluster, in the foreground",
     "explain": "print an object's last decision step by step",
     "forecast": "forecast series from CSV files and score that",
+    "forecaster": "train forecasts in the background and serve them to the operator",
     "sandbox": "run a model on a simulated cluster and watch it being scaled",
 }
 

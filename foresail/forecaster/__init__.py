@@ -1,1 +1,1 @@
-"""The forecaster: a service of its own that trains in the background and answers forecasts over HTTP."""
+"""The forecaster: a service that trains a flow for each workload in the background, and forecasts with those."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import StrEnum
 from typing import Any, Self
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from foresail.operator.observe.queries import OWNER_PATTERN
 from tests.fakes.loopback import Loopback, SilentHandler
@@ -196,7 +196,8 @@ class _Handler(SilentHandler):
     def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
         fake = self.fake
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {name: values[0] for name, values in parse_qs(text).items()}
+        asked = parse_qs(text) | parse_qs(urlsplit(self.path).query)  # clients put it here or there
+        form = {name: values[0] for name, values in asked.items()}
         fake.asked.append(form)
         fake.headers.append(dict(self.headers))
         match fake.fault:

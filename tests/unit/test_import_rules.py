@@ -41,7 +41,7 @@ ROOMS = {
     ),
     "forecaster": room(
         "domain forecasting operator foresail",
-        "numpy fastapi uvicorn prometheus_client prometheus_api_client yaml",
+        "numpy fastapi pydantic uvicorn prometheus_client prometheus_api_client",
     ),
     "sandbox": room("domain policies forecasting simulator operator foresail", "numpy aiohttp rich yaml kubernetes"),
     "cli": room(EVERYTHING + " foresail", "numpy rich aiohttp kubernetes yaml"),
@@ -50,7 +50,13 @@ ROOMS = {
 # Doors between rooms: of these, only the named modules are for others.
 DOORS = {
     ("operator", "forecasting"): {"foresail.forecasting.serve"},
-    ("forecaster", "operator"): {"foresail.operator.observe.queries"},
+    ("forecaster", "operator"): {  # the past is read as the operator reads it, and so are settings
+        "foresail.operator.observe.answers",
+        "foresail.operator.observe.past",
+        "foresail.operator.observe.queries",
+        "foresail.operator.observe.scrapes",
+        "foresail.operator.values",
+    },
 }
 # Within a room, what only a part of it may import from outside: torch is in gigabytes.
 PARTS = {

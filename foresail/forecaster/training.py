@@ -1,0 +1,77 @@
+"""One training as a process of its own: `python -m foresail.forecaster.training --into FOLDER`, the job on stdin.
+
+It runs with lowered priority and on one core, and ends when its parent does, however that ends: stdin is a pipe from
+the parent, and at its end there is nobody left to train for. What goes wrong is one line on stderr and exit 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from foresail.domain.errors import InputError
+from foresail.forecaster.questions import Subject
+from foresail.forecaster.settings import Settings
+from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
+
+NICENESS: Final = 10
+REFUSED: Final = 3
+HISTORY_STEP_SECONDS: Final = 300.0  # of what seasons are found in, as the operator's own history
+
+
+def to_job(subject: Subject, settings: Settings, *, now: float, seed: int) -> bytes:
+    """The job, one line."""
+    known = asdict(settings) | {"prometheus_headers": dict(settings.prometheus_headers)}
+    job = {"subject": subject.model_dump(), "settings": known, "now": now, "seed": seed}
+    return json.dumps(job).encode() + b"\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; 0: the artifact is in the folder."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--into", type=Path, required=True)
+    folder = parser.parse_args(argv).into
+    os.nice(NICENESS)
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        train(Subject.model_validate(job["subject"]), Settings(**job["settings"]), job["now"], job["seed"], folder)
+    except InputError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        return REFUSED
+    return 0
+
+
+def train(subject: Subject, settings: Settings, now: float, seed: int, folder: Path) -> None:
+    """Read the past, train on it and write the artifact.
+
+    Raises:
+        InputError: There is too little of it, or it cannot be read.
+    """
+    from foresail.forecaster.past import connect, read_past  # noqa: PLC0415 - takes half a second
+    from foresail.forecasting import artifact  # noqa: PLC0415 - safetensors
+    from foresail.forecasting.neural import serving  # noqa: PLC0415 - torch
+    from foresail.forecasting.rehearsal import coarsen  # noqa: PLC0415 - with the rest
+
+    past = read_past(connect(settings), subject, settings, now=now)
+    card, weights = serving.train(past, horizon_seconds=subject.horizon_seconds, seed=seed)
+    text, stored = artifact.encode(card, weights)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    (folder / WEIGHTS).write_bytes(stored)
+    write_past(folder, coarsen(past, HISTORY_STEP_SECONDS))
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
