@@ -25,13 +25,13 @@ class FileResult:
 
     Args:
         file: As it was given.
-        columns: Names of the indicators.
+        series: What it holds.
         floor: Under every CRPS.
         evaluations: By model, then horizon.
     """
 
     file: Path
-    columns: tuple[str, ...]
+    series: Series
     floor: CoinFloor
     evaluations: tuple[Evaluation, ...]
 
@@ -58,7 +58,7 @@ def evaluate_files(
                     evaluations.append(evaluate(one, make_model(name), horizon, rules, time.process_time))
                     bar.advance(work)
             floor = find_coin_floor(one, rules, min(horizons))
-            results.append(FileResult(file, one.columns, floor, tuple(evaluations)))
+            results.append(FileResult(file, one, floor, tuple(evaluations)))
     return results
 
 
@@ -114,7 +114,7 @@ def save(results: Sequence[FileResult], folder: Path) -> None:
                     quantiles=one.quantiles,
                     samples=one.samples,
                     target_rows=one.target_rows,
-                    columns=np.array(result.columns),
+                    columns=np.array(result.series.columns),
                 )
     except OSError as error:
         raise InputError(
@@ -156,7 +156,8 @@ HEADER = (
 def to_text(results: Sequence[FileResult]) -> str:
     """A table for each file, and one of the means over files where there are several."""
     blocks = [
-        _table(f"{result.file} ({len(result.columns)} columns)", _rows(result), result.floor) for result in results
+        _table(f"{result.file} ({len(result.series.columns)} columns)", _rows(result), result.floor)
+        for result in results
     ]
     if len(results) > 1:
         blocks.append(_mean_table(results))
@@ -173,14 +174,15 @@ def _table(title: str, rows: Sequence[dict[str, Any]], floor: CoinFloor) -> str:
 
 def _line(row: dict[str, Any]) -> str:
     return (
-        f"{row['model']:<10} {row['horizon']:>3} {_number(row['crps'], 7, 4)} {_number(row['mse'], 8, 5)}"
-        f" {_number(row['coverage_80'], 6, 3)} {_number(row['coverage_95'], 6, 3)} {_number(row['violation_99'], 6, 4)}"
-        f" {_number(row['energy_score'], 7, 4)} {_number(row['energy_score_shuffled'], 8, 4)}"
+        f"{row['model']:<10} {row['horizon']:>3} {number(row['crps'], 7, 4)} {number(row['mse'], 8, 5)}"
+        f" {number(row['coverage_80'], 6, 3)} {number(row['coverage_95'], 6, 3)} {number(row['violation_99'], 6, 4)}"
+        f" {number(row['energy_score'], 7, 4)} {number(row['energy_score_shuffled'], 8, 4)}"
         f" {row['train_cpu_seconds']:>6.1f} {row['predict_milliseconds']:>6.1f}"
     )
 
 
-def _number(value: float | None, width: int, digits: int) -> str:
+def number(value: float | None, width: int, digits: int) -> str:
+    """A cell of a table; a dash where nothing is known."""
     return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 

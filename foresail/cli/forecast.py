@@ -10,17 +10,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from foresail.cli.packages import check_plot, need_torch
+from foresail.cli.values import HIGHEST, LOWEST, MOST_SAMPLES, horizons, levels, png, quantiles, samples, seed, split
 
 EXAMPLE = "foresail forecast evaluate examples/data/servegen-chat.csv --horizons 1,6"
+TRAIN_EXAMPLE = "foresail forecast train examples/data/servegen-chat.csv --output models/chat --horizons 1,6"
+PREDICT_EXAMPLE = "foresail forecast predict examples/data/servegen-chat.csv --horizons 1,6"
 EVALUATE = """Forecast every test row of each CSV from some rows before it, and print how good that was.
 
 The first column is the time (ISO 8601 or seconds), every other one an indicator; an empty cell is missing. Models
-that need no training: mixture (all experts, averaged online), ridge, last, marginal, seasonal. Scores are on the
-scale of the training part, 0 to 1 for each column; JSON has them in raw units too.
+that need no training: mixture (all experts, averaged online), ridge, last, marginal, seasonal. The flow learns what
+the mixture misses, in up to a minute a horizon, and needs torch. Scores are on the scale of the training part, 0 to 1
+for each column; JSON has them in raw units too.
 """
 TRAIN = """Train a normalizing flow on a CSV, one for each horizon, and keep it in a folder of its own.
 
@@ -37,43 +39,22 @@ rows must be those that the model was trained on; rows may have been added since
 """
 MODELS = ("mixture", "last", "marginal", "seasonal", "ridge")
 TRAINED = ("flow",)  # half a minute a file and horizon, and needs torch
-LEAST_LEVELS, MOST_LEVELS = 10, 1000
-MOST_SAMPLES = 100
-LOWEST, HIGHEST = 0.005, 0.995  # levels of the outermost quantiles that are known of a hundred
+TRAINED = ("flow",)  # need torch, and a minute a horizon
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands under `foresail forecast`."""
     commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    _add_evaluate(_command(commands, "evaluate", "score models on CSV files", EVALUATE, EXAMPLE))
-    _add_train(
-        _command(
-            commands,
-            "train",
-            "train a model on a CSV file and keep it",
-            TRAIN,
-            "foresail forecast train examples/data/servegen-chat.csv --output models/chat --horizons 1,6",
+    for name, (summary, description, example, add) in COMMANDS.items():
+        add(
+            commands.add_parser(
+                name,
+                help=summary,
+                description=description,
+                epilog=f"example:\n  {example}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
         )
-    )
-    _add_predict(
-        _command(
-            commands,
-            "predict",
-            "forecast the rows behind the end of a CSV file",
-            PREDICT,
-            "foresail forecast predict examples/data/servegen-chat.csv --horizons 1,6",
-        )
-    )
-
-
-def _command(commands: Commands, name: str, summary: str, description: str, example: str) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -81,12 +62,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         metavar="A,B,C",
-        type=_split,
+        type=split,
         default=(0.7, 0.1, 0.2),
         help="shares of the rows: training part first, test part last (default 0.7,0.1,0.2)",
     )
     parser.add_argument(
-        "--horizons", metavar="H,…", type=_horizons, default=(1, 3, 6, 12), help="rows ahead (default 1,3,6,12)"
+        "--horizons", metavar="H,…", type=horizons, default=(1, 3, 6, 12), help="rows ahead (default 1,3,6,12)"
     )
     parser.add_argument(
         "--models",
@@ -95,7 +76,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=MODELS,
         help=f"of {', '.join(MODELS)} (default: these), {', '.join(TRAINED)}",
     )
-    parser.add_argument("--levels", metavar="Q", type=_levels, default=100, help="quantiles a forecast (default 100)")
+    parser.add_argument("--levels", metavar="Q", type=levels, default=100, help="quantiles a forecast (default 100)")
     parser.add_argument("--save", metavar="DIR", help="write STEM-MODEL-hH.npz: quantiles, samples, rows, columns")
     parser.add_argument(
         "--train-only-on-train", action="store_true", help="fit nothing again on rows behind the training part"
@@ -108,9 +89,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("csv", metavar="CSV", help="time in the first column, then indicators")
     parser.add_argument("--output", metavar="DIR", required=True, help="a folder of its own for the trained model")
     parser.add_argument(
-        "--horizons", metavar="H,…", type=_horizons, default=(1, 3, 6, 12), help="rows ahead (default 1,3,6,12)"
+        "--horizons", metavar="H,…", type=horizons, default=(1, 3, 6, 12), help="rows ahead (default 1,3,6,12)"
     )
-    parser.add_argument("--levels", metavar="Q", type=_levels, default=100, help="quantiles a forecast (default 100)")
+    parser.add_argument("--levels", metavar="Q", type=levels, default=100, help="quantiles a forecast (default 100)")
     _add_common(parser)
 
 
@@ -121,19 +102,19 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--fallback", action="store_true", help="forecast by the mixture where the trained model cannot be used"
     )
     parser.add_argument(
-        "--horizons", metavar="H,…", type=_horizons, help="rows ahead (default: the model's; without one 1,3,6,12)"
+        "--horizons", metavar="H,…", type=horizons, help="rows ahead (default: the model's; without one 1,3,6,12)"
     )
     parser.add_argument(
         "--quantiles",
         metavar="P,…",
-        type=_quantiles,
+        type=quantiles,
         default=(0.05, 0.5, 0.95, 0.99),
         help=f"levels from {LOWEST} to {HIGHEST} (default .05,.5,.95,.99)",
     )
     parser.add_argument(
         "--samples",
         metavar="N",
-        type=_samples,
+        type=samples,
         default=0,
         help=f"joint samples of all columns in JSON, at most {MOST_SAMPLES} (default 0)",
     )
@@ -142,17 +123,18 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_plot(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--plot", metavar="FILE.png", type=_png, help=f"{what}; needs pip install 'foresail[plot]'")
+    parser.add_argument("--plot", metavar="FILE.png", type=png, help=f"{what}; needs pip install 'foresail[plot]'")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", metavar="N", type=_seed, default=0, help="of everything random (default 0)")
+    parser.add_argument("--seed", metavar="N", type=seed, default=0, help="of everything random (default 0)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text is for people (default)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it, then print everything at once: nothing is printed where something is refused."""
-    print({"evaluate": _evaluate, "train": _train, "predict": _predict}[arguments.action](arguments))
+    answer = {"evaluate": _evaluate, "train": _train, "predict": _predict}[arguments.action]
+    print(answer(arguments))
     return 0
 
 
@@ -218,20 +200,6 @@ def _predict(arguments: argparse.Namespace) -> str:
     return to_text(prediction, arguments.quantiles)
 
 
-def _split(text: str) -> tuple[float, float, float]:
-    try:
-        train, between, test = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"give three shares such as 0.7,0.1,0.2, got {text!r}") from None
-    if not (0.0 < train < 1.0 and 0.0 < test < 1.0 and between >= 0.0 and train + between + test <= 1.0 + 1e-9):
-        raise argparse.ArgumentTypeError(f"shares must be positive and at most 1 together, got {text!r}")
-    return train, between, test
-
-
-def _horizons(text: str) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(_whole(part, least=1, most=100_000) for part in text.split(",")))
-
-
 def _models(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     there = (*MODELS, *TRAINED)
@@ -241,39 +209,8 @@ def _models(text: str) -> tuple[str, ...]:
     return names
 
 
-def _levels(text: str) -> int:
-    return _whole(text, least=LEAST_LEVELS, most=MOST_LEVELS)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, least=0, most=2**63 - 1)
-
-
-def _whole(text: str, *, least: int, most: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"give whole numbers from {least} to {most}, got {text!r}")
-    return number
-
-
-def _quantiles(text: str) -> tuple[float, ...]:
-    try:
-        levels = tuple(dict.fromkeys(float(part) for part in text.split(",")))
-    except ValueError:
-        levels = (-1.0,)
-    if not all(LOWEST <= level <= HIGHEST for level in levels):
-        raise argparse.ArgumentTypeError(f"give levels from {LOWEST} to {HIGHEST} such as .05,.5,.95, got {text!r}")
-    return levels
-
-
-def _samples(text: str) -> int:
-    return _whole(text, least=0, most=MOST_SAMPLES)
-
-
-def _png(text: str) -> Path:
-    if Path(text).suffix.lower() != ".png":
-        raise argparse.ArgumentTypeError(f"give a name that ends in .png, got {text!r}")
-    return Path(text)
+COMMANDS = {
+    "evaluate": ("score models on CSV files", EVALUATE, EXAMPLE, _add_evaluate),
+    "train": ("train a model on a CSV file and keep it", TRAIN, TRAIN_EXAMPLE, _add_train),
+    "predict": ("forecast the rows behind the end of a CSV file", PREDICT, PREDICT_EXAMPLE, _add_predict),
+}
