@@ -8,6 +8,7 @@ so that a dead or slow one does not cost a deadline in every cycle.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -144,7 +145,9 @@ class ForecasterClient:
 
     async def _post(self, body: bytes) -> bytes:
         try:
-            async with self._open().post(f"{self.url}/v1/forecasts", data=body, allow_redirects=False) as response:
+            async with self._open().post(
+                f"{self.url}/v1/forecasts", data=io.BytesIO(body), allow_redirects=False
+            ) as response:
                 text = await self._read(response)
         except TimeoutError:
             raise

@@ -32,12 +32,11 @@ logger = logging.getLogger(__name__)
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; 0 when it was asked to end, 1 when a part of it ended by itself."""
-    listener = _listen(settings.listen_host, settings.listen_port)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     folder = Path(settings.artifacts)
-    with _locked(folder):
+    with _locked(folder), _listen(settings.listen_host, settings.listen_port) as listener:
         metrics = ForecasterMetrics()
         register = Register.open(folder / "workloads.json", settings.train_every_seconds)
         desk = Desk(Shelf(folder), register, metrics)

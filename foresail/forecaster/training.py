@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,8 @@ HISTORY_STEP_SECONDS: Final = 300.0  # of what seasons are found in, as the oper
 
 def to_job(subject: Subject, settings: Settings, *, now: float, seed: int) -> bytes:
     """The job, one line."""
-    known = asdict(settings) | {"prometheus_headers": dict(settings.prometheus_headers)}
+    known = {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
+    known["prometheus_headers"] = dict(settings.prometheus_headers)
     job = {"subject": subject.model_dump(), "settings": known, "now": now, "seed": seed}
     return json.dumps(job).encode() + b"\n"
 
