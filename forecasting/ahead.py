@@ -41,7 +41,7 @@ class Ahead:
 
     def at(self, wanted: FloatArray) -> FloatArray:
         """Quantiles at other levels (W,), linear between and flat beyond those known, shape (W, I)."""
-        return read_at(self.quantiles[None], self.levels, wanted)[0]
+        return np.asarray(read_at(self.quantiles[None], self.levels, wanted)[0])
 
 
 def step_seconds(series: Series) -> float:

@@ -6,7 +6,9 @@ Drawn straight to a file by matplotlib, without a window and without its global 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ MOST_PANELS = 4
 BINS = 20
 SURE = 1.96  # standard deviations that hold 95 % of a normal distribution
 RECENT_ROWS, RECENT_HORIZONS = 72, 6
-STYLE = {
+STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -190,12 +192,15 @@ def _some(columns: Sequence[int], series: Series) -> str:
     return "" if len(columns) == all_of_them else f" ({len(columns)} of {all_of_them} columns, the liveliest)"
 
 
-def _drawing() -> Any:
+@contextmanager
+def _drawing() -> Iterator[None]:
     """Settings of matplotlib that hold while something is drawn; it says nothing of its fonts and folders."""
     from matplotlib import rc_context  # noqa: PLC0415 - lazy
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    return rc_context(STYLE)
+    with warnings.catch_warnings(), rc_context(STYLE):
+        warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
+        yield
 
 
 def _panels(count: int, *, widths: tuple[float, ...]) -> tuple[Any, Any]:

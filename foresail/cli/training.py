@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from hashlib import sha256
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def _scores(evaluation: Evaluation) -> dict[str, float]:
     prefix = f"h{evaluation.horizon}.{evaluation.model}"
     found = {name: getattr(evaluation.figures, name) for name in FIGURES}
     found["parameters"] = evaluation.parameters
-    return {f"{prefix}.{name}": value for name, value in found.items() if value is not None}
+    return {f"{prefix}.{name}": value for name, value in found.items() if value is not None and isfinite(value)}
 
 
 def _join(one: Part, other: Part) -> Part:
