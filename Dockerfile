@@ -25,7 +25,7 @@ COPY policies policies
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM build AS build-forecaster
-RUN uv sync --frozen --no-dev --no-editable --extra train
+RUN uv sync --frozen --no-dev --no-editable --extra train --extra history
 
 FROM ${PYTHON_IMAGE} AS runtime
 ENV PATH=/opt/foresail/bin:$PATH
@@ -37,7 +37,9 @@ ENTRYPOINT ["foresail"]
 
 FROM runtime AS forecaster
 COPY --from=build-forecaster /opt/foresail /opt/foresail
-CMD ["--help"]
+EXPOSE 8090
+# Artifacts are kept in a volume that is mounted there.
+CMD ["forecaster", "--listen", "0.0.0.0:8090", "--artifacts", "/var/lib/foresail"]
 
 FROM runtime AS operator
 COPY --from=build /opt/foresail /opt/foresail

@@ -12,8 +12,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end }}
 
+{{- define "foresail.forecaster" -}}
+{{ include "foresail.name" . | trunc 52 | trimSuffix "-" }}-forecaster
+{{- end }}
+
+{{- define "foresail.forecasterSelector" -}}
+app.kubernetes.io/name: foresail
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: forecaster
+{{- end }}
+
+{{- define "foresail.forecasterLabels" -}}
+{{ include "foresail.forecasterSelector" . }}
+{{ include "foresail.commonLabels" . }}
+{{- end }}
+
 {{- define "foresail.labels" -}}
 {{ include "foresail.selector" . }}
+{{ include "foresail.commonLabels" . }}
+{{- end }}
+
+{{- define "foresail.commonLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: foresail
 app.kubernetes.io/managed-by: {{ .Release.Service }}

@@ -28,7 +28,8 @@ def prometheus() -> Iterator[FakePrometheus]:
 
 
 def settings(fake: FakePrometheus, **changes: Any) -> Settings:
-    return Settings(**({"prometheus_url": fake.url, "history_hours": 2.0, "prometheus_timeout_seconds": 5.0} | changes))
+    known: dict[str, Any] = {"prometheus_url": fake.url, "history_hours": 2.0, "prometheus_timeout_seconds": 5.0}
+    return Settings(**(known | changes))
 
 
 def test_the_past_is_that_of_the_operator(prometheus: FakePrometheus) -> None:
