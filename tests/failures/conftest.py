@@ -56,7 +56,7 @@ def open_scene(
         lease_namespace: str | None = None,
         engines: Engines | None = None,
         prometheus: str = "",
-        **settings: float,
+        **settings: float | str,
     ) -> Iterator[Scene]:
         folder, namespace = tmp_path_factory.mktemp("scene"), make_place()
         with FakePrometheus() as fake:

@@ -179,7 +179,9 @@ def make_profile(name: str) -> dict[str, Any]:
     }
 
 
-def operator_flags(folder: Path, namespace: str, kubeconfig: Path, prometheus: str, **settings: float) -> list[str]:
+def operator_flags(
+    folder: Path, namespace: str, kubeconfig: Path, prometheus: str, **settings: float | str
+) -> list[str]:
     """The operator for one namespace, with the settings that make failures quick to see."""
     config = folder / "settings.yaml"
     config.write_text(yaml.safe_dump(SETTINGS | settings))
