@@ -77,8 +77,9 @@ def test_it_serves_while_it_trains_and_ends_within_two_seconds_with_all_it_had(t
         command = [sys.executable, *FORESAIL, *flags, "--prometheus", prometheus.url]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            address = wait_for(lambda: re.search(r"listening=(\S+)", log.read_text()), seconds=30, what="its address")
-            url = f"http://{address[1]}"
+            found = wait_for(lambda: re.search(r"listening=(\S+)", log.read_text()), seconds=30, what="its address")
+            assert found is not None
+            url = f"http://{found[1]}"
             wait_for(lambda: get(f"{url}/readyz")[0] == 200, seconds=START_SECONDS, what="its models")
 
             assert isinstance(asyncio.run(ask(url)), Forecast)
