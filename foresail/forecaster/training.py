@@ -58,11 +58,11 @@ def train(subject: Subject, settings: Settings, now: float, seed: int, folder: P
     """
     from foresail.forecaster.past import connect, read_past  # noqa: PLC0415 - takes half a second
     from foresail.forecasting import artifact  # noqa: PLC0415 - safetensors
-    from foresail.forecasting.neural import serving  # noqa: PLC0415 - torch
+    from foresail.forecasting.neural import training  # noqa: PLC0415 - torch
     from foresail.forecasting.rehearsal import coarsen  # noqa: PLC0415 - with the rest
 
     past = read_past(connect(settings), subject, settings, now=now)
-    card, weights = serving.train(past, horizon_seconds=subject.horizon_seconds, seed=seed)
+    card, weights = training.train(past, horizon_seconds=subject.horizon_seconds, seed=seed)
     text, stored = artifact.encode(card, weights)
     (folder / CARD).write_text(text, encoding="utf-8")
     (folder / WEIGHTS).write_bytes(stored)

@@ -14,8 +14,9 @@ from foresail.domain.timeseries import Window
 from foresail.forecasting.artifact import Card, decode, encode
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
-from foresail.forecasting.neural.serving import FlowForecaster, bend, earned, levels_of, train
+from foresail.forecasting.neural.serving import FlowForecaster, bend, levels_of
 from foresail.forecasting.neural.train import Recipe
+from foresail.forecasting.neural.training import earned, train
 from foresail.forecasting.rehearsal import cut
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from tests.unit.forecasting.demand import KEY, make_days, make_demand_window
