@@ -6,7 +6,7 @@
 | marginal | the last 144 rows |
 | seasonal | a period ago + residuals; the last value where no period was found |
 | ridge | regression from the last value + residuals of 288 rows |
-| mixture | all of these with several windows and anchors, and analogs; averaged online |
+| mixture | all of these with several windows and anchors, analogs, and a forest; averaged online |
 
 The flow is no panel, but is asked for by name as they are.
 """
@@ -22,6 +22,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.analogs import Analogs
 from foresail.forecasting.averaging import average, band_scores, weigh_online
 from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal
+from foresail.forecasting.forest import Forest
 from foresail.forecasting.ridge import Regression, regress
 from foresail.forecasting.task import Model, Task
 
@@ -121,6 +122,7 @@ def _mixture(task: Task) -> tuple[Sequence[Expert], int]:
         *(regressed.around(anchor, WINDOW) for anchor in range(len(regression.anchors))),
         regressed.around(0, LONG_WINDOW),
         *regressed.analogs(),
+        Forest(regression.expected[0], regression.first, next(iter(found), None)),
     ]
     return experts, regression.parameters
 

@@ -1,0 +1,130 @@
+"""Extremely randomized trees, grown all together: a node is split by the best of a few random questions.
+
+A question is one regressor and the value of it that a random row of the node has, so that spikes and units do not
+matter; the best one leaves least variance of the outcome. Rows that share a leaf are alike.
+
+References:
+    Geurts, Ernst and Wehenkel (2006), Extremely Randomized Trees, Machine Learning 63.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.timeseries import BoolArray, FloatArray
+from foresail.forecasting.experts import IntArray
+
+MOST_DEPTH = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trees:
+    """Nodes of all trees in one list, the roots first, one for each tree.
+
+    Args:
+        regressor: What a node asks, shape (M,).
+        threshold: Rows with less go to the child, others to the one behind it, shape (M,).
+        child: Place of the first child, 0 in a leaf, shape (M,).
+        count: Trees.
+    """
+
+    regressor: IntArray
+    threshold: FloatArray
+    child: IntArray
+    count: int
+
+    def leaves(self, inputs: FloatArray) -> IntArray:
+        """The leaf of each row (n, F) in each tree, shape (n, trees)."""
+        node = np.tile(np.arange(self.count), (len(inputs), 1))
+        rows = np.arange(len(inputs))[:, None]
+        while self.child[node].any():
+            right = inputs[rows, self.regressor[node]] >= self.threshold[node]
+            node = np.where(self.child[node] > 0, self.child[node] + right, node)
+        return node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Level:
+    """The nodes of one depth that may still be split.
+
+    Args:
+        places: Of the nodes in the list, shape (G,).
+        rows: Of all nodes, in order of the nodes, shape (R,).
+        sizes: Rows of each node, shape (G,).
+    """
+
+    places: IntArray
+    rows: IntArray
+    sizes: IntArray
+
+
+def grow(inputs: FloatArray, outcomes: FloatArray, *, trees: int, questions: int, leaf: int, seed: int) -> Trees:
+    """Grow trees on all rows.
+
+    Args:
+        inputs: Shape (n, F), finite.
+        outcomes: Shape (n,), finite.
+        trees: Their number.
+        questions: Random ones from which the best is taken at each node.
+        leaf: Least rows of a leaf.
+        seed: Of the questions.
+    """
+    rng = np.random.default_rng(seed)
+    count = len(inputs)
+    most = trees * (2 * max(count // leaf, 1))
+    regressor, threshold, child = np.zeros(most, np.intp), np.zeros(most), np.zeros(most, np.intp)
+    level, made = _Level(np.arange(trees), np.tile(np.arange(count), trees), np.full(trees, count)), trees
+    centered = outcomes - outcomes.mean()
+    for _ in range(MOST_DEPTH):
+        asked, least = _best_questions(level, inputs, centered, questions, leaf, rng)
+        split = asked >= 0
+        if not split.any():
+            break
+        at = level.places[split]
+        regressor[at], threshold[at] = asked[split], least[split]
+        child[at] = made + 2 * np.arange(at.size)
+        level = _children(level, inputs, asked, least, made)
+        made += 2 * at.size
+    return Trees(regressor[:made], threshold[:made], child[:made], trees)
+
+
+def _best_questions(
+    level: _Level, inputs: FloatArray, outcomes: FloatArray, questions: int, leaf: int, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Regressor and threshold for each node, shape (G,) each; regressor -1 where no question parts the node."""
+    count = level.sizes.size
+    node, starts = np.repeat(np.arange(count), level.sizes), np.cumsum(level.sizes) - level.sizes
+    reached = outcomes[level.rows]
+    total = np.bincount(node, reached, count)
+    best = total * total / level.sizes * (1.0 + 1e-9)  # what the undivided node explains
+    asked, least = np.full(count, -1), np.zeros(count)
+    for _ in range(questions):
+        regressor = rng.integers(inputs.shape[1], size=count)
+        chosen = starts + (rng.random(count) * level.sizes).astype(np.intp)
+        threshold = inputs[level.rows[chosen], regressor]
+        left = inputs[level.rows, regressor[node]] < threshold[node]
+        size = np.bincount(node, left, count)
+        held = np.bincount(node, np.where(left, reached, 0.0), count)
+        rest = level.sizes - size
+        allowed = (size >= leaf) & (rest >= leaf)
+        explained = held * held / np.maximum(size, 1.0) + (total - held) ** 2 / np.maximum(rest, 1.0)
+        better = allowed & (explained > best)
+        best, asked, least = (
+            np.where(better, new, old) for new, old in ((explained, best), (regressor, asked), (threshold, least))
+        )
+    return asked, least
+
+
+def _children(level: _Level, inputs: FloatArray, asked: IntArray, least: FloatArray, made: int) -> _Level:
+    """The level below: rows of the nodes that were split, in order of the children."""
+    node = np.repeat(np.arange(level.sizes.size), level.sizes)
+    kept = asked[node] >= 0
+    number = (np.cumsum(asked >= 0) - 1)[node[kept]]
+    rows = level.rows[kept]
+    right: BoolArray = inputs[rows, asked[node[kept]]] >= least[node[kept]]
+    side = 2 * number + right
+    order = np.argsort(side, kind="stable")
+    sizes = np.bincount(side)
+    return _Level(made + np.arange(sizes.size), rows[order], sizes)
