@@ -13,6 +13,14 @@ from rich.table import Table
 
 from benchmarks.attainment import measure_attainment
 from benchmarks.fleet import FleetSettings, measure_fleet
+from benchmarks.forecasting.data import CONTAINERS
+from benchmarks.forecasting.run import (
+    ForecastSettings,
+    forecast_tables,
+    judge_forecasts,
+    measure_forecasts,
+    usable_models,
+)
 from benchmarks.machine import describe_machine, usage_of, used_by_this_process
 from benchmarks.ramp import measure_ramp
 from benchmarks.tables import attainment_tables, make_console, ramp_tables, verdict_table
@@ -31,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         "ramp": measure_ramps,
         "attainment": measure_hours,
         "fleet": measure_fleets,
+        "forecasting": measure_forecasting,
     }
     for name in arguments.parts or parts:
         before, machine = usage_of(), describe_machine()
@@ -52,12 +61,20 @@ def make_parser() -> argparse.ArgumentParser:
     defaults = FleetSettings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="ramp|attainment|fleet", help="what to measure; all when none is named"
+        "parts", nargs="*", metavar="ramp|attainment|fleet|forecasting", help="what to measure; all when none is named"
     )
-    parser.add_argument("--seeds", type=int, default=5, help="of the ramp's requests")
+    parser.add_argument("--seeds", type=int, default=5, help="of the ramp's requests, and of forecasts that are random")
     parser.add_argument("--hours", type=float, default=6.0, help="of the trace, for the attainment")
     parser.add_argument("--models", type=int, default=defaults.models, help="ModelDeployments of the fleet")
     parser.add_argument("--cycles", type=int, default=defaults.cycles, help="measured on the fleet at rest")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of series to forecast"
+    )
+    parser.add_argument("--containers", type=_numbers, default=CONTAINERS, help="of Fisher's, such as 1,5,8")
+    parser.add_argument(
+        "--forecasters", type=_names, default=usable_models(), help="that forecast, such as mixture,last"
+    )
+    parser.add_argument("--quick", action="store_true", help="forecasts of three containers, one seed")
     parser.add_argument("--out", type=Path, default=ROOT / ".foresail" / "bench", help="folder of the JSON")
     return parser
 
@@ -80,11 +97,29 @@ def measure_fleets(arguments: argparse.Namespace) -> Part:
     return report, judge_fleet(report), []
 
 
+def measure_forecasting(arguments: argparse.Namespace) -> Part:
+    """Forecasts of public series."""
+    containers, seeds = ((1, 5, 8), 1) if arguments.quick else (arguments.containers, arguments.seeds)
+    report = measure_forecasts(ForecastSettings(arguments.data, containers, arguments.forecasters, seeds), _say)
+    return report, judge_forecasts(report), list(forecast_tables(report))
+
+
 def write(path: Path, report: dict[str, Any]) -> Path:
     """Write a report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    unknown = [name for name in text.split(",") if name not in usable_models()]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(usable_models())}, got {unknown[0]!r}")
+    return tuple(text.split(","))
 
 
 def _say(text: str) -> None:

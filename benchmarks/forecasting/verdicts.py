@@ -1,0 +1,86 @@
+"""What was asked of forecasts, and whether they keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.forecasting import published
+from benchmarks.forecasting.traces import FLEET_HORIZONS, RIVALS, conversation_crps, fleet_crps
+from benchmarks.forecasting.work import Row
+from benchmarks.verdicts import Verdict
+
+Limits = tuple[float, float]
+
+
+def judge_fisher(found: Mapping[str, Any], model: str, *, everywhere: bool) -> Iterator[Verdict]:
+    """Fisher's protocol; means are only judged over all ten containers."""
+    if everywhere:
+        yield _at_most(f"{model}: mean CRPS, ten containers", found["crps"], published.CRPS, 4)
+        yield _at_most(f"{model}: … informative columns", found["informative_crps"], published.INFORMATIVE_CRPS, 4)
+        yield _at_most(f"{model}: mean squared error", found["mse"], published.MSE, 4)
+        yield _within(f"{model}: 95 % interval covers", found["coverage_95"], published.COVERAGE_95)
+        yield _within(f"{model}: .99 quantile exceeded", found["violation_99"], published.VIOLATION_99)
+        yield _at_most(f"{model}: … worst column", found["worst_violation_99"], published.WORST_VIOLATION_99, 3)
+        yield _at_most(f"{model}: energy score over its shuffle", found["energy_ratio"], published.ENERGY_RATIO, 4)
+    if len(found["crps_of_container"]) == len(published.COSTED):
+        yield _at_most(f"{model}: mean CRPS, two hours ahead", found["two_hours_crps"], published.TWO_HOURS_CRPS, 4)
+        yield _at_most(
+            f"{model}: newsvendor's cost over HARMONY's", found["newsvendor_share"], published.NEWSVENDOR_SHARE, 3
+        )
+    yield _at_most(f"{model}: CPU seconds a container", found["train_cpu_seconds"], published.TRAIN_CPU_SECONDS, 1)
+    yield _at_most(f"{model}: ms a forecast", found["predict_milliseconds"], published.PREDICT_MILLISECONDS, 2)
+
+
+def judge_flow(found: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The flow alone, by container, the median of its seeds; and its size."""
+    for number, over in found["crps_of_container"].items():
+        limits = published.CONTAINER_CRPS[number]
+        yield _at_most(f"flow: CRPS, container {number}, {over['seeds']} seeds", over["median"], limits, 4)
+    size = (float(published.PARAMETERS),) * 2
+    yield _at_most("flow: parameters", found["parameters"], size, 0)
+    yield _at_most("flow: peak memory, MiB", found["peak_mebibytes"], (published.PEAK_MEBIBYTES,) * 2, 0)
+
+
+def judge_traces(rows: Sequence[Row], model: str, fleets: Sequence[str]) -> Iterator[Verdict]:
+    """The conversation against what is asked, each fleet against the best of the rivals in the same run."""
+    for horizon, limits in published.CONVERSATION_CRPS.items():
+        reached = conversation_crps(rows, model, horizon)
+        if reached is not None:
+            yield _at_most(f"{model}: conversation, {10 * horizon} s ahead", reached, limits, 4)
+    for fleet in fleets:
+        for horizon in FLEET_HORIZONS:
+            rivals = [fleet_crps(rows, fleet, rival, horizon) for rival in RIVALS]
+            best = [score for score in rivals if score is not None]
+            reached = fleet_crps(rows, fleet, model, horizon)
+            if reached is not None and len(best) == len(RIVALS):
+                yield _at_most(f"{model}: {fleet}, {10 * horizon} min ahead", reached, (min(best),) * 2, 4)
+
+
+def judge_shift(found: Mapping[str, Mapping[str, Any]], static: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+    """After a shift the promise is kept again in time, and adapting costs little where nothing shifts."""
+    gate, goal = published.SHIFT_ROWS
+    for kind in ("level", "noise"):
+        rows = found[kind]["rows_until_kept"]
+        asked = f"≤ {gate} rows (goal {goal})"
+        told = "never" if rows is None else f"{rows} rows"
+        yield _verdict(f"{kind} shift: .99 kept again", asked, told, met=rows is not None and rows <= gate)
+    for kind, figures in found.items():
+        cost = figures["newsvendor"] / static[kind]["newsvendor"]
+        yield _at_most(f"cost of adapting, shift: {kind}", cost, published.SHIFT_COST, 3)
+
+
+def _at_most(what: str, measured: float, limits: Limits, digits: int) -> Verdict:
+    gate, goal = limits
+    asked = f"≤ {gate:,.{digits}f}" + (f" (goal {goal:,.{digits}f})" if goal != gate else "")
+    return _verdict(what, asked, f"{measured:,.{digits}f}", met=measured <= gate)
+
+
+def _within(what: str, measured: float, limits: tuple[Limits, Limits]) -> Verdict:
+    gate, goal = limits
+    asked = f"{gate[0]:.1%} to {gate[1]:.1%} (goal {goal[0]:.1%} to {goal[1]:.1%})"
+    return _verdict(what, asked, f"{measured:.2%}", met=gate[0] <= measured <= gate[1])
+
+
+def _verdict(what: str, asked: str, measured: str, *, met: bool) -> Verdict:
+    return {"what": what, "asked": asked, "measured": measured, "met": met}
