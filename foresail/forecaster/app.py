@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -12,28 +11,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from foresail import __version__
-from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.desk import Desk
 from foresail.forecaster.metrics import ForecasterMetrics
 from foresail.forecaster.questions import Questions
 
 
-class Trains(Protocol):
-    """The trainer."""
-
-    @property
-    def training(self) -> WorkloadKey | None:
-        """Who is trained now."""
-
-
-def create_app(
-    desk: Desk, trainer: Trains, metrics: ForecasterMetrics, *, max_bytes: int, problem: Callable[[], str]
-) -> FastAPI:
+def create_app(desk: Desk, metrics: ForecasterMetrics, *, max_bytes: int, problem: Callable[[], str]) -> FastAPI:
     """Make the application.
 
     Args:
         desk: Answers.
-        trainer: Trains meanwhile.
         metrics: Shown.
         max_bytes: Longest request.
         problem: Why the process should be restarted, empty when it should not.
@@ -44,7 +31,7 @@ def create_app(
 
     @app.get("/v1/models")
     async def models() -> JSONResponse:
-        return JSONResponse({"missing": desk.missing, "models": desk.models(trainer.training)})
+        return JSONResponse({"missing": desk.missing, "models": desk.models()})
 
     @app.get("/metrics")
     async def show_metrics() -> Response:

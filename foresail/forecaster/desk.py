@@ -87,10 +87,9 @@ class Desk:
         await self._in_thread(lambda: self._shelf.remove(key))
         self._metrics.forget(key)
 
-    def models(self, training: WorkloadKey | None) -> list[dict[str, Any]]:
-        """What there is of every workload; `training` is the one that is trained now."""
-        keys = self._register.entries.keys() | self._shelf.served.keys()
-        return [self._describe(key, training=key == training) for key in sorted(keys)]
+    def models(self) -> list[dict[str, Any]]:
+        """What there is of every workload."""
+        return [self._describe(key) for key in sorted(self._register.entries.keys() | self._shelf.served.keys())]
 
     def close(self) -> None:
         """End the thread, without waiting for it."""
@@ -130,6 +129,8 @@ class Desk:
         return _entry(made)
 
     def _why_not_trained(self, key: WorkloadKey) -> str:
+        if key == self._register.training:
+            return "it is being trained"
         if key in self._shelf.refused:
             return f"its artifact was refused: {self._shelf.refused[key]}"
         entry = self._register.entries.get(key)
@@ -137,17 +138,19 @@ class Desk:
             return f"its training failed: {entry.failure}"
         return "it is not trained yet"
 
-    def _describe(self, key: WorkloadKey, *, training: bool) -> dict[str, Any]:
+    def _describe(self, key: WorkloadKey) -> dict[str, Any]:
         served, entry = self._shelf.served.get(key), self._register.entries.get(key)
-        known: dict[str, Any] = {"namespace": key.namespace, "name": key.name, "training": training}
+        known: dict[str, Any] = {"namespace": key.namespace, "name": key.name}
         if served is None:
             known |= {"serves": False, "why": self._why_not_trained(key), "card": None}
         else:
             known |= {"serves": served.serves, "why": served.why, "card": _summary(served)}
+        known["training"] = training = key == self._register.training
         if entry is not None:
             due_at = entry.due_at(self._register.train_every_seconds)
             known |= {"trained_at": entry.trained_at, "next_training_at": max(due_at, self._clock())}
-            known |= {"failures": entry.failures, "failure": entry.failure, "asked_at": entry.asked_at}
+            failures, failure = (entry.failures - 1, "") if training else (entry.failures, entry.failure)
+            known |= {"failures": failures, "failure": failure, "asked_at": entry.asked_at}
         return known
 
 

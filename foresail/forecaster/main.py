@@ -59,7 +59,7 @@ async def _live(
     def problem() -> str:
         return "nothing is trained any more" if training.done() else ""
 
-    app = create_app(desk, trainer, metrics, max_bytes=settings.max_request_bytes, problem=problem)
+    app = create_app(desk, metrics, max_bytes=settings.max_request_bytes, problem=problem)
     server = _Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
     asked = asyncio.create_task(stop.wait(), name="stop")

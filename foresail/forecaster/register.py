@@ -52,11 +52,12 @@ class Entry:
 
 @dataclass(slots=True)
 class Register:
-    """All of them."""
+    """All of them, and which of them is trained now."""
 
     path: Path
     train_every_seconds: float
     entries: dict[WorkloadKey, Entry] = field(default_factory=dict)
+    training: WorkloadKey | None = None
 
     @classmethod
     def open(cls, path: Path, train_every_seconds: float) -> Register:
@@ -97,12 +98,13 @@ class Register:
 
     def begin(self, key: WorkloadKey, now: float) -> None:
         """A training begins. Until it is told how it ended it counts as failed: it may end this process, too."""
-        entry = self.entries[key]
+        entry, self.training = self.entries[key], key
         entry.tried_at, entry.failures, entry.failure = now, entry.failures + 1, "the forecaster ended meanwhile"
         self.save()
 
     def succeed(self, key: WorkloadKey, subject: Subject, now: float) -> None:
         """The training ended well."""
+        self.training = None
         if key in self.entries:
             entry = self.entries[key]
             entry.trained_at, entry.trained_for, entry.failures, entry.failure = now, subject, 0, ""
@@ -110,12 +112,14 @@ class Register:
 
     def fail(self, key: WorkloadKey, why: str) -> None:
         """The training failed."""
+        self.training = None
         if key in self.entries:
             self.entries[key].failure = why
             self.save()
 
     def interrupt(self, key: WorkloadKey) -> None:
         """The training was ended because the forecaster ends, which is nobody's failure."""
+        self.training = None
         if key in self.entries:
             entry = self.entries[key]
             entry.failures, entry.failure = max(entry.failures - 1, 0), ""

@@ -60,7 +60,6 @@ class Trainer:
         self._remove = remove
         self._metrics = metrics
         self._command = tuple(command)
-        self.training: WorkloadKey | None = None
 
     async def run(self) -> None:
         """Train until cancelled; the training that runs then is killed, and due again."""
@@ -80,7 +79,6 @@ class Trainer:
         folder = Path(self._settings.artifacts) / TRAINING
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self.training = key
         self._register.begin(key, now)
         try:
             problem = await self._run(subject, now, folder) or await self._take(key, folder, now)
@@ -88,7 +86,6 @@ class Trainer:
             self._register.interrupt(key)
             raise
         finally:
-            self.training = None
             shutil.rmtree(folder, ignore_errors=True)
         seconds = time.monotonic() - began
         self._metrics.note_training(seconds, failed=bool(problem))

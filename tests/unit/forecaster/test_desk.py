@@ -10,7 +10,6 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -72,8 +71,7 @@ class House:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
-        trainer = SimpleNamespace(training=None)
-        app = create_app(self.desk, trainer, self.metrics, max_bytes=2**20, problem=lambda: self.problem)
+        app = create_app(self.desk, self.metrics, max_bytes=2**20, problem=lambda: self.problem)
         server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -178,6 +176,16 @@ async def test_why_there_is_no_model_is_told(house: House) -> None:
     answer = await house.ask()
     assert isinstance(answer, Unknown)
     assert "its training failed: history: too short" in answer.message
+
+
+async def test_who_is_trained_for_the_first_time_is_said_to_be(house: House) -> None:
+    house.register.note(make_subject_of_question(), NOW)
+    house.register.begin(KEY, NOW)
+    answer = await house.ask()
+    assert isinstance(answer, Unknown)
+    assert "it is being trained" in answer.message
+    (model,) = house.desk.models()
+    assert (model["training"], model["why"], model["failures"]) == (True, "it is being trained", 0)
 
 
 def make_subject_of_question() -> Any:

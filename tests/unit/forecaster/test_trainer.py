@@ -121,7 +121,7 @@ async def test_when_the_forecaster_ends_the_training_is_killed_and_due_again(tmp
     house = House(tmp_path, script)
     running = asyncio.create_task(house.trainer.run())
     await eventually(lambda: started.exists() and bool(started.read_text()), seconds=20, every=0.02)
-    assert house.trainer.training == KEY
+    assert house.register.training == KEY
 
     running.cancel()
     await asyncio.wait({running}, timeout=5)
