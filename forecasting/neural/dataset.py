@@ -72,7 +72,7 @@ def _context(task: Task, marginals: Marginals, scores: FloatArray) -> FloatArray
     columns = [*_errors(scores, task.horizon), *_places(task, marginals), *_forms(marginals)]
     alike = [np.broadcast_to(row[:, None], scores.shape) for row in _calendar(task).T]
     fixed = [np.broadcast_to(row, scores.shape) for row in _fixed(task)]
-    return np.stack([*columns, *alike, *fixed], axis=2).astype(np.float32)
+    return np.stack([*columns, *alike, *fixed], axis=2)
 
 
 def _errors(scores: FloatArray, horizon: int) -> list[FloatArray]:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+MOST_DEVIATIONS = 4.0
+LEAST_SPREAD = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -33,7 +36,7 @@ class Shape:
     width: int = 32
     bins: int = 8
     modes: int = 3
-    dropout: float = 0.1
+    dropout: float = 0.3
 
     @property
     def heads(self) -> int:
@@ -55,19 +58,27 @@ class Encoder(nn.Module):
             nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(shape.dropout), nn.Linear(width, width), nn.GELU()
         )
         self.heads, self.modes = nn.Linear(width, shape.heads), nn.Linear(width, shape.modes)
-        own = nn.Parameter(torch.zeros(shape.indicators, shape.heads))
-        self.own = own  # what an indicator always needs, whatever the context
+        self.own = nn.Parameter(torch.zeros(shape.indicators, shape.heads))  # what it needs whatever the context
         for last in (self.heads, self.modes):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
         places = torch.tensor(levels)
+        self.register_buffer("center", torch.zeros(shape.indicators, shape.features))
+        self.register_buffer("spread", torch.ones(shape.indicators, shape.features))
         self.register_buffer("hidden", places[:, None] < places[None, :])  # (asking, asked): asked is finer
 
     def forward(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters, all zero at first, which is the identity."""
-        tokens = self.entry(context) + self.embedding
+        known = ((context - self.center) / self.spread).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+        tokens = self.entry(known) + self.embedding
         found = self.body(torch.cat([tokens, self._attend(tokens)], dim=-1))
         return self.heads(found) + self.own, self.modes(found.mean(dim=1))
+
+    def standardise(self, context: Tensor) -> None:
+        """Take the usual middle and spread of each feature from a context to train on, shape (N, I, C)."""
+        self.center.copy_(context.mean(dim=0))
+        spread = context.std(dim=0)
+        self.spread.copy_(torch.where(spread > LEAST_SPREAD, spread, 1.0))
 
     def _attend(self, tokens: Tensor) -> Tensor:
         likeness = self.query(tokens) @ self.key(tokens).transpose(1, 2) / tokens.shape[-1] ** 0.5

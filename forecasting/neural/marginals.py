@@ -54,7 +54,7 @@ class Marginals:
 
     def read(self, scores: FloatArray) -> FloatArray:
         """Values at scores, shape (T, W, I)."""
-        found: FloatArray = read(*(torch.from_numpy(x) for x in (self.quantiles, self.knots, scores))).numpy()
+        found: FloatArray = read(*(_tensor(x) for x in (self.quantiles, self.knots, scores))).numpy()
         return found
 
     def _between(self, values: FloatArray, below: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> FloatArray:
@@ -62,7 +62,7 @@ class Marginals:
         left = np.clip(below - 1, 0, self.levels.size - 2)
         low, high = (np.take_along_axis(self.quantiles, place[:, None], axis=1)[:, 0] for place in (left, left + 1))
         inside = self.knots[left] + _share(values - low, high - low) * (self.knots[left + 1] - self.knots[left])
-        under, over = (slope.numpy() for slope in slopes(*map(torch.from_numpy, (self.quantiles, self.knots))))
+        under, over = (slope.numpy() for slope in slopes(*map(_tensor, (self.quantiles, self.knots))))
         lowest, highest = self.quantiles[:, 0], self.quantiles[:, -1]
         beneath = self.knots[0] - _share(lowest - values, under, most=2.0 * LIMIT)
         beyond = self.knots[-1] + _share(values - highest, over, most=2.0 * LIMIT)
@@ -89,8 +89,13 @@ def slopes(quantiles: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
 
 def normal_quantile(levels: FloatArray) -> FloatArray:
     """Φ⁻¹."""
-    found: FloatArray = torch.special.ndtri(torch.from_numpy(np.ascontiguousarray(levels))).numpy()
+    found: FloatArray = torch.special.ndtri(_tensor(np.asarray(levels))).numpy()
     return found
+
+
+def _tensor(array: FloatArray) -> Tensor:
+    """The same numbers, copied only where torch could write to what is not to be written to."""
+    return torch.from_numpy(np.require(array, requirements=("C", "W")))
 
 
 def _share(part: FloatArray, whole: FloatArray, most: float = 1.0) -> FloatArray:

@@ -1,33 +1,37 @@
 """The flow as a model: the training-free mixture's forecast, moved and joined by what a flow learned about its scores.
 
 The mixture rolls on from early in the training part, so that its forecasts there are as honest as any, and the flow
-learns from those. Columns that the flow does not help keep the mixture's quantiles to the last bit.
+learns from those. Behind the training part it goes on learning, a block at a time, and what it says is averaged with
+the mixture by how both fared of late. Columns that it does not know keep the mixture's quantiles to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.averaging import average, band_scores, weigh_online
+from foresail.forecasting.copula import SAMPLES, sample_levels
 from foresail.forecasting.neural.dataset import Examples, make_examples
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
-from foresail.forecasting.neural.train import Progress, Recipe, fit_flow
+from foresail.forecasting.neural.train import Fitted, Progress, Recipe, fit_flow
 from foresail.forecasting.panel import make_model
-from foresail.forecasting.rolling import read_between
 from foresail.forecasting.task import Task
 
 WARM_ROWS = 500  # of the training part, from which only the mixture learns
 WARM_SHARE = 1.0 / 3.0  # at most
 HELD_OUT = 0.15  # of the rows that are left
 LEAST_ROWS = 100  # to train on; with fewer the mixture stays as it is
-SAMPLES = 100
+BLOCK_ROWS = 144  # behind the training part, after which the flow learns what has come since
+PASSES_AFTER, PASSES = 6, 2  # over all rows: those held out included, and after each block
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -47,51 +51,59 @@ class FlowModel:
         self._recipe = Recipe() if recipe is None else recipe
         self._progress = progress
         self._flow: Flow | None = None
+        self._fitted: Fitted | None = None
+        self._answered: tuple[Task, tuple[FloatArray, FloatArray]] | None = None
         self._known: tuple[Task, Examples] | None = None
 
     def fit(self, task: Task) -> None:
         """Train on the first `task.train_rows` rows; what came later changes nothing in it."""
         examples = self._examples(task)
         training = examples.rows(0, task.train_rows - warm_rows(task))
-        held_out = int(HELD_OUT * len(training))
-        width, features = examples.scores.shape[1], examples.context.shape[2]
-        if len(training) < LEAST_ROWS or not np.isfinite(training.scores).any():
-            self._flow = Flow(Shape(width, features), tuple(range(width)), (0,) * width, task.seed)
-            self._flow.trust.zero_()
+        cut = len(training) - int(HELD_OUT * len(training))
+        if len(training) < LEAST_ROWS or not np.isfinite(training.scores[:cut]).any():
+            self._fitted, self._flow = None, _identity(examples, task.seed)
         else:
-            cut = len(training) - held_out
             parts = training.rows(0, cut), training.rows(cut, len(training))
-            fitted = fit_flow(*parts, seed=task.seed, recipe=self._recipe, progress=self._progress)
-            self._flow = fitted.flow
-        self._flow.eval()
+            chosen = fit_flow(*parts, seed=task.seed, recipe=self._recipe, progress=self._progress)
+            self._fitted = chosen.go_on(training, PASSES_AFTER)
+            self._flow = self._fitted.flow
         self.parameters = self._flow.count
 
     def quantiles(self, task: Task) -> FloatArray:
         """Quantiles of every target in raw units, ascending, shape (T, Q, I)."""
-        asked = self._asked(task)
-        normal = torch.from_numpy(asked.marginals.knots).float()[:, None, None].expand(-1, *asked.scores.shape)
-        flow = self._trained()
-        with torch.no_grad():
-            scores = flow.given(torch.from_numpy(asked.context)).inverse(normal).transpose(0, 1).double().numpy()
-        found = np.maximum.accumulate(asked.marginals.read(scores), axis=1)
-        same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=(0, 1))
-        return np.where(same, asked.marginals.quantiles, found)
+        return self._answer(task)[0]
 
     def samples(self, task: Task) -> FloatArray:
         """Joint samples of every target, shape (T, S, I): quantiles in the order of the flow's draws."""
-        asked = self._asked(task)
-        generator = torch.Generator().manual_seed(task.seed)
-        count, width = asked.scores.shape
-        noise = torch.randn(count, SAMPLES, width, generator=generator)
-        flow = self._trained()
-        with torch.no_grad():
-            mixing = flow.given(torch.from_numpy(asked.context)).mixing
-            drawn = (noise @ mixing.transpose(1, 2))[..., torch.argsort(flow.order)].numpy()
+        quantiles, drawn = self._answer(task)
         ranks = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        places = (np.arange(SAMPLES) + 0.5) / SAMPLES
-        quantiles = self.quantiles(task)
-        at = np.interp(places, task.levels, np.arange(task.levels.size))
-        return np.take_along_axis(read_between(quantiles, at), ranks, axis=1)
+        return np.take_along_axis(sample_levels(quantiles, task.levels), ranks, axis=1)
+
+    def _answer(self, task: Task) -> tuple[FloatArray, FloatArray]:
+        """Quantiles, and draws that only their order matters of; kept, as one is asked for after the other."""
+        if self._answered is None or self._answered[0] is not task:
+            asked = self._asked(task)
+            noise = torch.randn(
+                len(asked), SAMPLES, asked.scores.shape[1], generator=torch.Generator().manual_seed(task.seed)
+            )
+            parts = [
+                _bend(flow, asked.rows(start, end), noise[start:end]) for flow, start, end in self._flows(task, asked)
+            ]
+            bent, drawn = (np.concatenate(part) for part in zip(*parts, strict=True))
+            self._answered = task, (_weighed(task, asked, bent), drawn)
+        return self._answered[1]
+
+    def _flows(self, task: Task, asked: Examples) -> Iterator[tuple[Flow, int, int]]:
+        """The flow of each block of targets: it goes on learning from what the block's first origin knew."""
+        fitted = self._fitted
+        if fitted is None or not task.refits:
+            yield self._trained(), 0, len(asked)
+            return
+        examples, before = self._examples(task), task.train_rows - warm_rows(task)
+        for start in range(0, len(asked), BLOCK_ROWS):
+            if start > 0:
+                fitted = fitted.go_on(examples.rows(0, before + start - task.horizon + 1), PASSES)
+            yield fitted.flow, start, min(start + BLOCK_ROWS, len(asked))
 
     def settings(self) -> dict[str, Any]:
         """All that is needed beside the weights to build it again, fit for JSON."""
@@ -119,6 +131,9 @@ class FlowModel:
         return self._flow
 
     def _asked(self, task: Task) -> Examples:
+        expected, found = self._trained().shape.indicators, len(task.series.columns)
+        if expected != found:
+            raise ValueError(f"the flow was trained on {expected} indicators, the series has {found}")
         examples = self._examples(task)
         return examples.rows(task.train_rows - warm_rows(task), len(examples))
 
@@ -133,6 +148,35 @@ class FlowModel:
 def warm_rows(task: Task) -> int:
     """Rows of the training part that only warm the mixture up."""
     return min(WARM_ROWS, int(WARM_SHARE * task.train_rows))
+
+
+def _identity(examples: Examples, seed: int) -> Flow:
+    width = examples.scores.shape[1]
+    flow = Flow(Shape(width, examples.context.shape[2]), tuple(range(width)), (0,) * width, seed)
+    flow.trust.zero_()
+    return flow.eval()
+
+
+def _bend(flow: Flow, asked: Examples, noise: Tensor) -> tuple[FloatArray, FloatArray]:
+    """Quantiles (T, Q, I) under a flow, and ε from noise (T, S, I)."""
+    normal = torch.from_numpy(asked.marginals.knots).float()[:, None, None].expand(-1, *asked.scores.shape)
+    with torch.no_grad():
+        given = flow.given(torch.from_numpy(asked.context).float())
+        scores = given.inverse(normal).transpose(0, 1).double().numpy()
+        drawn = (noise @ given.mixing.transpose(1, 2))[..., torch.argsort(flow.order)].double().numpy()
+    found = np.maximum.accumulate(asked.marginals.read(scores), axis=1)
+    same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=(0, 1))
+    return np.where(same, asked.marginals.quantiles, found), drawn
+
+
+def _weighed(task: Task, asked: Examples, bent: FloatArray) -> FloatArray:
+    """The mixture's quantiles and the flow's averaged online by how they fared, equal before that is known."""
+    found = np.empty_like(bent)
+    for i in range(bent.shape[2]):
+        both = np.stack([asked.marginals.quantiles[:, :, i], bent[:, :, i]])
+        weights = weigh_online(band_scores(both, asked.outcomes[:, i], task.levels), task.horizon)
+        found[:, :, i] = average(both, weights)
+    return found
 
 
 def save_flow(flow: Flow) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

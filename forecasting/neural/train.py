@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,10 @@ from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow, Given
 from foresail.forecasting.neural.hierarchy import find_hierarchy
 from foresail.forecasting.neural.marginals import read
+from foresail.forecasting.neural.optimizer import AdamW
 
 CRPS_LEVELS = 20
+AVERAGED_SHARE = 0.2  # of the steps so far, while these are few
 Progress = Callable[[int, float, float], None]  # epoch, loss, score held out against the identity's
 
 
@@ -47,17 +49,31 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """A trained flow.
+    """A trained flow, and what it takes to go on training it.
 
     Args:
-        flow: In evaluation mode.
-        epochs: Passes that it took; 0 where the identity was best.
+        course: At its best; of no epochs where nothing was better than the identity.
+        width: What outcomes usually miss the middle of their forecast by, shape (I,).
         score: Held out, the identity's being 1.
     """
 
-    flow: Flow
-    epochs: int
+    course: Course
+    width: FloatArray
     score: float
+
+    @property
+    def flow(self) -> Flow:
+        """In evaluation mode."""
+        return self.course.flow
+
+    def go_on(self, examples: Examples, passes: int) -> Fitted:
+        """Train on, with rows that have come since among the examples; the identity stays what it is."""
+        if self.course.epochs == 0:
+            return self
+        course, rows = copy.deepcopy(self.course), _to_rows(examples, self.width)
+        for _ in range(passes):
+            course.learn(rows)
+        return Fitted(course, self.width, self.score)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,42 +109,64 @@ def fit_flow(
     width = _usual_miss(training)
     rows, asked = _to_rows(training, width), _to_rows(held_out, width)
     noise = torch.randn(recipe.draws, *asked.scores.shape, generator=torch.Generator().manual_seed(seed))
+    flow.encoder.standardise(rows.context)
     start = figures(flow, asked, noise)
     flow.trust.copy_(torch.isfinite(rows.scores).any(dim=0))
-    best, best_score, best_epoch = copy.deepcopy(flow), 1.0, 0
-    for epoch, loss, averaged in epochs(flow, rows, recipe, seed):
-        score = _against(figures(averaged, asked, noise), start)
+    course = Course(flow, recipe, seed)
+    best, best_score = copy.deepcopy(course), 1.0
+    for epoch in range(1, recipe.epochs + 1):
+        loss = course.learn(rows)
+        score = _against(figures(course.flow, asked, noise), start)
         if progress is not None:
             progress(epoch, loss, score)
         if score < best_score:
-            best, best_score, best_epoch = copy.deepcopy(averaged), score, epoch
-        if epoch - best_epoch >= recipe.patience:
+            best, best_score = copy.deepcopy(course), score
+        if epoch - best.epochs >= recipe.patience:
             break
-    return Fitted(best.eval(), best_epoch, best_score)
+    return Fitted(best, width, best_score)
 
 
-def epochs(flow: Flow, rows: Rows, recipe: Recipe, seed: int) -> Iterator[tuple[int, float, Flow]]:
-    """Train, one pass at a time: number, mean loss, and the flow with averaged weights."""
-    averaged = torch.optim.swa_utils.AveragedModel(
-        flow, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging)
-    )
-    optimizer = torch.optim.AdamW(flow.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    order = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # dropout
-        for epoch in range(1, recipe.epochs + 1):
-            flow.train()
-            losses = []
-            for part in torch.randperm(len(rows), generator=order).split(recipe.batch):
-                loss = _loss(flow, rows.take(part), recipe)
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(flow.parameters(), recipe.most_gradient)
-                optimizer.step()
-                averaged.update_parameters(flow)
-                losses.append(float(loss.detach()))
-            averaged.module.eval()
-            yield epoch, float(np.mean(losses)), averaged.module
+class Course:
+    """A flow in training: what it takes to go on.
+
+    Args:
+        flow: Trained in place.
+        recipe: How.
+        seed: Of the order of rows and of dropout.
+    """
+
+    def __init__(self, flow: Flow, recipe: Recipe, seed: int) -> None:
+        self.recipe, self.seed, self.epochs, self._steps = recipe, seed, 0, 0
+        self._flow = flow
+        self._averaged = copy.deepcopy(flow).eval()
+        self._optimizer = AdamW(flow.parameters(), rate=recipe.rate, decay=recipe.decay)
+
+    @property
+    def flow(self) -> Flow:
+        """With averaged weights, in evaluation mode."""
+        return self._averaged
+
+    def learn(self, rows: Rows) -> float:
+        """One pass; the mean loss."""
+        self.epochs += 1
+        self._flow.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed + self.epochs)
+            parts = torch.randperm(len(rows)).split(self.recipe.batch)
+            losses = [self._step(rows.take(part)) for part in parts]
+        return float(np.mean(losses))
+
+    def _step(self, rows: Rows) -> float:
+        loss = _loss(self._flow, rows, self.recipe)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._flow.parameters(), self.recipe.most_gradient)
+        self._optimizer.step()
+        with torch.no_grad():
+            self._steps += 1
+            share = max(1.0 - self.recipe.averaging, 1.0 / (1.0 + AVERAGED_SHARE * self._steps))
+            for kept, now in zip(self._averaged.parameters(), self._flow.parameters(), strict=True):
+                kept.lerp_(now, share)
+        return float(loss.detach())
 
 
 def _loss(flow: Flow, rows: Rows, recipe: Recipe) -> Tensor:
@@ -159,14 +197,16 @@ def figures(flow: Flow, rows: Rows, noise: Tensor) -> tuple[Tensor, float]:
 
 def _against(found: tuple[Tensor, float], start: tuple[Tensor, float]) -> float:
     """Mean of CRPS and energy score, each in units of the identity's."""
-    return 0.5 * float(found[0].sum() / start[0].sum()) + 0.5 * found[1] / start[1]
+    least = 1e-12  # nothing to win where all is certain
+    crps_ratio = float(found[0].sum()) / max(float(start[0].sum()), least)
+    return 0.5 * crps_ratio + 0.5 * found[1] / max(start[1], least)
 
 
 def _to_rows(examples: Examples, width: FloatArray) -> Rows:
     missed = (examples.marginals.quantiles - examples.outcomes[:, None]) / width
     return Rows(
         torch.from_numpy(examples.scores.astype(np.float32)),
-        torch.from_numpy(examples.context),
+        torch.from_numpy(examples.context).float(),
         torch.from_numpy(np.where(np.isfinite(missed), missed, 0.0).astype(np.float32)),
         torch.from_numpy(examples.marginals.knots.astype(np.float32)),
     )

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.evaluate import Evaluation, Rules, evaluate
-from foresail.forecasting.panel import MODELS, make_model
+from tests.property.forecasting.models import NAMES, make_quick_model
 from tests.unit.forecasting.series import make_series, make_values
 
 RULES = Rules()
 ROWS = 300
-every_model = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", NAMES)
 every_horizon = pytest.mark.parametrize("horizon", [1, 5])
 
 
 def answer(values: FloatArray, name: str, horizon: int, rules: Rules = RULES) -> Evaluation:
-    return evaluate(make_series(values), make_model(name), horizon, rules, lambda: 0.0)
+    return evaluate(make_series(values), make_quick_model(name), horizon, rules, lambda: 0.0)
 
 
 def altered(values: FloatArray, row: int, how: str) -> FloatArray:

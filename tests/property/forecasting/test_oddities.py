@@ -11,14 +11,14 @@ from hypothesis.extra.numpy import arrays
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.evaluate import Evaluation, Rules, evaluate
-from foresail.forecasting.panel import MODELS, make_model
+from tests.property.forecasting.models import NAMES, make_quick_model
 from tests.unit.forecasting.series import make_series, make_values
 
-every_model = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", NAMES)
 
 
 def answer(values: FloatArray, name: str, horizon: int = 1) -> Evaluation:
-    return evaluate(make_series(values), make_model(name), horizon, Rules(), lambda: 0.0)
+    return evaluate(make_series(values), make_quick_model(name), horizon, Rules(), lambda: 0.0)
 
 
 def expect_sound(found: Evaluation) -> None:
@@ -79,7 +79,7 @@ def test_a_constant_is_forecast_exactly(name: str) -> None:
         st.tuples(st.integers(16, 60), st.integers(1, 3)),
         elements=st.one_of(st.just(np.nan), st.floats(-1e15, 1e15, allow_subnormal=False)),
     ),
-    st.sampled_from(MODELS),
+    st.sampled_from(NAMES),
 )
 def test_any_numbers_at_all_are_answered_or_refused(values: FloatArray, name: str) -> None:
     try:
