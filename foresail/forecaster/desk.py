@@ -64,6 +64,7 @@ class Desk:
         """Load all that is on the shelf, and what models need."""
         if not self.missing:
             await self._in_thread(self._load)
+            self._register.miss(self._shelf.served.keys())
         self.loaded = True
 
     async def answer(self, questions: Questions) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -124,6 +125,12 @@ class Register:
             entry = self.entries[key]
             entry.failures, entry.failure = max(entry.failures - 1, 0), ""
             self.save()
+
+    def miss(self, there: Container[WorkloadKey]) -> None:
+        """Whose artifact is not there any more, was refused or removed, is due again."""
+        for key, entry in self.entries.items():
+            if key not in there:
+                entry.trained_at, entry.trained_for = None, None
 
     def forget(self, before: float) -> list[WorkloadKey]:
         """Strike off who was not asked for since `before`."""

@@ -86,6 +86,15 @@ def test_a_model_looks_a_little_further_than_it_was_trained_to(register: Registe
     assert entry.subject.horizon_seconds == 330.0
 
 
+def test_whose_artifact_is_gone_is_due_at_once(register: Register) -> None:
+    register.begin(KEY, NOW)
+    register.succeed(KEY, make_subject(), NOW)
+    register.miss({KEY})
+    assert not due(register, NOW)
+    register.miss(set())
+    assert due(register, NOW)
+
+
 def test_who_waits_longest_comes_first(register: Register) -> None:
     register.begin(KEY, NOW)
     register.succeed(KEY, make_subject(), NOW - EVERY_SECONDS)
