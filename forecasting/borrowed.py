@@ -23,7 +23,6 @@ from foresail.forecasting.evidence import (
     counted,
     design,
     own_measure,
-    rest_scale,
     tell,
     to_logs,
     update,
@@ -45,7 +44,7 @@ class Prior:
         share: Of each archetype, shape (K,), sum 1.
         means: Of the coefficients of its shape, shape (K, P).
         spreads: Their standard deviations from workload to workload, with what is unsure of the means, shape (K, P).
-        noise: Mean and standard deviation of the log of by how much a row surprises, shape (2,).
+        noise: Mean and standard deviation of the log of the rest's scale, shape (2,).
         rest: Share of each kind of rest, shape (G,), sum 1.
         step: Seconds of the rows it was fitted on, shape (1,).
     """
@@ -90,7 +89,7 @@ class Prior:
         measure = own_measure(values)
         told = tell(times, to_logs(values, measure))
         places, shares = np.polynomial.hermite_e.hermegauss(SCALES)
-        scale = np.exp(self.noise[0] + self.noise[1] * places)[:, None] * rest_scale(float(self.step[0]))
+        scale = np.exp(self.noise[0] + self.noise[1] * places)
         means, precision, evidence = update(told, self.means, self.spreads, scale)
         evidence += np.log(shares)[:, None, None] + np.log(self.rest)[:, None] + np.log(self.share)
         weights = np.exp(evidence - evidence.max())
@@ -102,7 +101,7 @@ class Prior:
             weights=weights[heard] / weights[heard].sum(),
             means=means[heard],
             covariances=np.linalg.inv(precision[heard]),
-            scale=scale[noise, rest],
+            scale=scale[noise],
             rest=rest,
             state=told.state[rest],
             doubt=told.doubt[rest],

@@ -29,7 +29,6 @@ COEFFICIENTS = 2 * WAVES.size
 MEMORY = np.repeat(1200.0 * 4.0 ** np.arange(4.0), 3)
 BURST = np.tile([0.0, 0.4, 0.8], 4)
 FLOOR = 0.05  # of a workload's mean demand, added before the logarithm: nights of zero are finite
-STEADY_ROWS = 500
 LEVEL_SPREAD = 3.0  # of the log level, in which 1 is a factor of 2.7: next to flat
 
 
@@ -103,18 +102,6 @@ def aged(doubt: FloatArray, carried: FloatArray, burst: FloatArray) -> FloatArra
     return np.asarray(carried**2 * doubt + (1.0 - carried**2) * (1.0 - burst))
 
 
-def rest_scale(step_seconds: float) -> FloatArray:
-    """The scale at which each kind of rest surprises by 1 a row, given all rows before, shape (G,).
-
-    How much a row surprises is seen at once, whatever the kind; a scale is not: a long memory looks like a small one.
-    """
-    carried, doubt = np.exp(-step_seconds / MEMORY), 1.0 - BURST
-    for _ in range(STEADY_ROWS):
-        surprise = aged(doubt, carried, BURST) + BURST
-        doubt = (surprise - BURST) * BURST / surprise
-    return np.asarray(surprise**-0.5)
-
-
 def update(told: Told, means: Any, spreads: Any, scale: Any, *, module: Any = np) -> tuple[Any, Any, Any]:
     """Gaussians over level and coefficients after rows: one formula for who fits a prior and for who uses it.
 
@@ -122,7 +109,7 @@ def update(told: Told, means: Any, spreads: Any, scale: Any, *, module: Any = np
         told: With leading axes that broadcast.
         means: Of the coefficients in each archetype, shape (K, P).
         spreads: Their standard deviations, shape (K, P).
-        scale: Of each kind of rest, shape (…, J, G).
+        scale: Of the rest, shape (…, J).
         module: numpy or torch, whichever the arrays are of.
 
     Returns:
@@ -133,7 +120,7 @@ def update(told: Told, means: Any, spreads: Any, scale: Any, *, module: Any = np
         module.concatenate([flat, means], axis=1),
         module.concatenate([flat + LEVEL_SPREAD, spreads], axis=1),
     )
-    sharp = scale[..., None] ** -2.0
+    sharp = scale[..., None, None] ** -2.0
     precision = told.gram[..., None, :, None, :, :] * sharp[..., None, None]
     precision = precision + spreads[..., None] ** -2.0 * module.eye(means.shape[1], dtype=means.dtype)
     explained = module.einsum("...gpq,kq->...gkp", told.gram, means)
@@ -142,7 +129,7 @@ def update(told: Told, means: Any, spreads: Any, scale: Any, *, module: Any = np
     moved = module.linalg.solve(precision, pull[..., None])[..., 0]
     evidence = (
         0.5 * told.sharpness[..., None, :, None]
-        - told.rows[..., None, None, None] * module.log(scale)[..., None]
+        - told.rows[..., None, None, None] * module.log(scale)[..., None, None]
         - module.log(spreads).sum(axis=-1)
         - 0.5 * module.linalg.slogdet(precision)[1]
         - 0.5 * (square[..., None, :, :] * sharp - (pull * moved).sum(axis=-1))

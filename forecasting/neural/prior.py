@@ -2,7 +2,7 @@
 
     share ~ Dirichlet; means, spreads                 archetypes of daily and weekly shape
     rest ~ Dirichlet                                  which kinds of rest are common: long or short memory, bursts
-    noise_w ~ LogNormal(noise_mean, noise_spread)     by how much its rows surprise
+    noise_w ~ LogNormal(noise_mean, noise_spread)     its own scale of the rest
     demand_w ~ Σ share · rest · Gaussian(noise_w)     level and coefficients integrated out: `evidence.update`
 
 A workload's level, coefficients, archetype and kind of rest are not sampled: their sum is exact, and the guide need
@@ -36,13 +36,13 @@ from foresail.forecasting.evidence import (
     Told,
     counted,
     own_measure,
-    rest_scale,
     tell,
     to_logs,
     update,
 )
 
 LEAST_ROWS = 12
+LEAST_NOISE = 0.01
 MOST_ARCHETYPES = 3
 WORKLOADS_PER_ARCHETYPE = 8
 DRAWS = 400
@@ -67,19 +67,20 @@ def fit_prior(
         progress: Told after each step its number and the loss (negative ELBO).
 
     Raises:
-        ValueError: The steps differ, or none has enough rows.
+        ValueError: The steps of the rows differ, none has enough rows, or there is no step to take.
     """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
     peers = _gather(histories)
-    rest_scales = torch.from_numpy(rest_scale(histories[0].step_seconds))
     with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
         torch.manual_seed(seed)
         archetypes = min(MOST_ARCHETYPES, 1 + len(peers.rows) // WORKLOADS_PER_ARCHETYPE)
-        start = {"means": _spread_out(peers, archetypes)}
+        start = _start(peers, archetypes)
         guide = AutoNormal(_model, init_loc_fn=init_to_value(values=start, fallback=init_to_median), init_scale=0.05)
-        decay = (LAST_RATE / RATE) ** (1.0 / max(steps, 1))
+        decay = (LAST_RATE / RATE) ** (1.0 / steps)
         svi = SVI(_model, guide, ClippedAdam({"lr": RATE, "lrd": decay}), Trace_ELBO())
         for step in range(steps):
-            loss = svi.step(peers, rest_scales, archetypes)
+            loss = svi.step(peers, archetypes)
             if progress is not None:
                 progress(step, loss)
         return _summarize({name: _draw(guide, name) for name in POPULATION}, histories[0].step_seconds)
@@ -106,17 +107,26 @@ def _is_enough(values: FloatArray) -> bool:
     return values.size >= LEAST_ROWS and float(values.max()) > 0.0
 
 
-def _spread_out(peers: Told, archetypes: int) -> Any:
-    """Where the archetypes start: the mean of the workloads' ridge regressions, then each farthest from all before."""
-    ridge = peers.gram[:, 0] + torch.eye(COEFFICIENTS + 1, dtype=torch.float64)
-    fits = torch.linalg.solve(ridge, peers.cross[:, 0])[:, 1:]
+def _start(peers: Told, archetypes: int) -> dict[str, Any]:
+    """Where inference starts: each workload's regression under its likeliest kind of rest.
+
+    Much noise of a long memory looks like little of a short one, and a guide with one place for the noise cannot walk
+    from one to the other. Archetypes start at the mean of the workloads, then each at the one farthest from all before.
+    """
+    ridge = peers.gram + torch.eye(COEFFICIENTS + 1, dtype=torch.float64)
+    found = torch.linalg.solve(ridge, peers.cross[..., None])[..., 0]
+    noise = ((peers.square - (peers.cross * found).sum(dim=-1)) / peers.rows[:, None]).clamp(min=LEAST_NOISE**2).sqrt()
+    likeliest = (0.5 * peers.sharpness - peers.rows[:, None] * noise.log()).argmax(dim=1)
+    each = torch.arange(len(likeliest))
+    fits = found[each, likeliest, 1:]
     chosen = [fits.mean(dim=0)]
     while len(chosen) < archetypes:
         chosen.append(fits[torch.cdist(fits, torch.stack(chosen)).min(dim=1).values.argmax()])
-    return torch.stack(chosen)
+    noise = noise[each, likeliest]
+    return {"means": torch.stack(chosen), "noise": noise, "noise_mean": noise.log().mean()}
 
 
-def _model(peers: Told, rest_scales: Any, archetypes: int) -> None:
+def _model(peers: Told, archetypes: int) -> None:
     zero = peers.square.new_zeros(())
     share = pyro.sample("share", dist.Dirichlet(zero.expand(archetypes) + 2.0))
     means = pyro.sample("means", dist.Normal(zero, 0.5).expand([archetypes, COEFFICIENTS]).to_event(2))
@@ -126,7 +136,7 @@ def _model(peers: Told, rest_scales: Any, archetypes: int) -> None:
     noise_spread = pyro.sample("noise_spread", dist.HalfNormal(zero + 0.5))
     with pyro.plate("workloads", len(peers.rows)):
         noise = pyro.sample("noise", dist.LogNormal(noise_mean, noise_spread))
-        evidence = update(peers, means, spreads, noise[:, None, None] * rest_scales, module=torch)[2][:, 0]
+        evidence = update(peers, means, spreads, noise[:, None], module=torch)[2][:, 0]
         pyro.factor("demand", torch.logsumexp(evidence + rest.log()[:, None] + share.log(), dim=(1, 2)))
 
 

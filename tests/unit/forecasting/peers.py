@@ -36,11 +36,10 @@ def _noon() -> FloatArray:
 def make_workload(prior: Prior, rows: int, rng: np.random.Generator, *, level: float = 100.0) -> FloatArray:
     """Demand of one workload of that population, on hours from Monday on, shape (rows,)."""
     coefficients = prior.means[0] + prior.spreads[0] * rng.normal(size=COEFFICIENTS)
-    noise = np.exp(prior.noise[0] + prior.noise[1] * rng.normal())
-    rest = noise * rng.normal(size=rows)
-    rest[0] /= np.sqrt(1.0 - CARRIED**2)
+    scale = np.exp(prior.noise[0] + prior.noise[1] * rng.normal())
+    rest = scale * rng.normal(size=rows)
     for row in range(1, rows):
-        rest[row] += CARRIED * rest[row - 1]
+        rest[row] = CARRIED * rest[row - 1] + np.sqrt(1.0 - CARRIED**2) * rest[row]
     return np.asarray(level * np.exp(design(hours(rows))[:, 1:] @ coefficients + rest))
 
 

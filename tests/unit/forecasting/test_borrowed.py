@@ -130,7 +130,7 @@ def test_evidence_is_the_log_density_of_the_rows_up_to_a_constant() -> None:
     prior = make_prior()
     times, logs = hours(9), np.random.default_rng(6).normal(size=9)
     told = tell(times, logs)
-    scale = np.full((1, MEMORY.size), 0.3)
+    scale = np.array([0.3])
     found = update(told, prior.means, prior.spreads, scale)[2][0, :, 0]
     for kind in range(MEMORY.size):
         assert found[kind] - 4.5 * np.log(2.0 * np.pi) == pytest.approx(_log_density(prior, times, logs, kind, 0.3))

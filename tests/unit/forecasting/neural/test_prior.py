@@ -36,7 +36,7 @@ def fitted() -> tuple[Prior, list[float]]:
 def test_the_loss_falls_and_progress_is_told_at_every_step(fitted: tuple[Prior, list[float]]) -> None:
     losses = fitted[1]
     assert len(losses) == STEPS
-    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 100.0
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 30.0
 
 
 def test_the_population_is_found(fitted: tuple[Prior, list[float]]) -> None:
@@ -110,3 +110,5 @@ def test_histories_that_cannot_be_fitted_are_refused_with_what_is_wrong() -> Non
         fit_prior([as_window(np.zeros(50)), as_window(np.ones(5))], seed=0)
     with pytest.raises(ValueError, match="none has 12 rows"):
         fit_prior([], seed=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        fit_prior(make_histories(1), seed=0, steps=0)
