@@ -142,11 +142,14 @@ class Register:
         return gone
 
     def save(self) -> None:
-        """Write it down, whole or not at all."""
+        """Write it down, whole or not at all; on a full disk it goes on in memory."""
         text = json.dumps({"workloads": [_write(entry) for entry in self.entries.values()]}, indent=1)
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(self.path)
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(self.path)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self.path, error)
 
 
 def fits(trained_for: Subject, subject: Subject) -> bool:

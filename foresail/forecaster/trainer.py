@@ -78,10 +78,12 @@ class Trainer:
         key, began = subject.key, time.monotonic()
         folder = Path(self._settings.artifacts) / TRAINING
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         self._register.begin(key, now)
         try:
+            folder.mkdir(parents=True)
             problem = await self._run(subject, now, folder) or await self._take(key, folder, now)
+        except OSError as error:  # a full disk, no memory for one more process
+            problem = f"it could not be begun: {error}"
         except asyncio.CancelledError:
             self._register.interrupt(key)
             raise

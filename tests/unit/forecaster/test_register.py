@@ -113,6 +113,12 @@ def test_who_is_not_asked_for_is_forgotten(register: Register, tmp_path: Path) -
     assert register.entries == {}
 
 
+def test_on_a_full_disk_it_goes_on_in_memory(register: Register, tmp_path: Path) -> None:
+    register.path = tmp_path / "nowhere" / "workloads.json"
+    register.note(make_subject(name="code"), NOW)
+    assert len(register.entries) == 2
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"workloads": [{"subject": {}}]}', '{"workloads": 3}'])
 def test_a_damaged_register_is_begun_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "workloads.json").write_text(text)

@@ -98,6 +98,13 @@ async def test_a_training_that_fails_leaves_what_served(tmp_path: Path, good: st
     assert not (Path(house.settings.artifacts) / ".training").exists()
 
 
+async def test_what_the_machine_refuses_is_a_failure_like_any_other(tmp_path: Path) -> None:
+    house = House(tmp_path, "")
+    house.trainer._command = ("/nowhere/python",)
+    assert "it could not be begun" in await house.train()
+    assert house.count("failed") == 1
+
+
 async def test_a_damaged_training_leaves_what_served(tmp_path: Path, good: str) -> None:
     assert await House(tmp_path, good).train() == ""
     bad = write_artifact(tmp_path / "bad", make_card(seed=2))
