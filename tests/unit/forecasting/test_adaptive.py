@@ -77,8 +77,8 @@ def test_a_forecast_that_knows_neither_memory_nor_season_covers_what_it_promises
         for row in range(1, rows):
             outcomes[row] = 0.9 * outcomes[row - 1] + z[row]
     corrected = adapt(standard(rows), outcomes, LEVELS, horizon=1)
-    assert coverage(corrected[500:], outcomes[500:]) == pytest.approx(0.95, abs=0.015)
-    assert np.mean(above(corrected[500:], outcomes[500:]) > 0.0) == pytest.approx(0.01, abs=0.005)
+    assert coverage(corrected[500:], outcomes[500:]) == pytest.approx(0.95, abs=0.03)
+    assert np.mean(above(corrected[500:], outcomes[500:]) > 0.0) == pytest.approx(0.01, abs=0.012)
 
 
 @pytest.mark.parametrize("shift", ["level", "far level", "spread"])
