@@ -5,30 +5,42 @@
 | last-value | the last row |
 | level-60s, level-300s | the mean of the last 60 s, 300 s |
 | trend, slow-trend | a level, and the damped slope between two levels of different age |
+| level-since-jump | the mean since the last jump of the level, of an hour at most |
 | marginal | the mean of the last hour: with its residuals, what the hour showed in any order |
 | seasonal | what past periods showed at that phase |
 | seasonal-level | the level, moved by as much as past periods moved from here |
 
-Every one of them is linear in the features, so a blend of experts is one too, and has residuals of its own.
+Every one of them is linear in the features, so a blend of experts is one too, and has residuals of its own. How wide
+those are to be now is told by scales, each a view of what noise grows with:
+
+| scale | residuals are as large as |
+|---|---|
+| arrivals | the square root of the level, as the noise of arrivals is |
+| level | the level, as when few clients make all demand |
+| bursts | the mean change from row to row in the last five minutes |
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foresail.domain.timeseries import BoolArray, FloatArray
+from foresail.forecasting.jumps import SPAN_SECONDS, Jumps, find_jumps
 from foresail.forecasting.past import Past
 
 IntArray = NDArray[np.intp]
 
 SHORT_SECONDS, MIDDLE_SECONDS, LONG_SECONDS, HOUR_SECONDS = 60.0, 300.0, 1200.0, 3600.0
 DAMPING_SECONDS = 300.0  # a slope is believed for about five minutes
-PLAIN = ("last-value", "level-60s", "level-300s", "trend", "slow-trend", "marginal")
-LAST, SHORT, MIDDLE, LONG, HOUR = range(5)
+PLAIN = ("last-value", "level-60s", "level-300s", "trend", "slow-trend", "marginal", "level-since-jump")
+LAST, SHORT, MIDDLE, LONG, HOUR, SINCE = range(6)
+SCALES = ("arrivals", "level", "bursts")
+LEAST_SCALE = 0.2  # of a scale's mean, added to it: a quiet minute does not make noise vanish
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +53,8 @@ class Experts:
         gains: How much of each feature an expert expects h rows ahead, shape (E, H, F).
         seasons: Profiles at rows 0 … T - 1 + H, shape (P, T + H, I).
         follows: Which profile's value h rows ahead an expert adds, 0 or 1, shape (E, P).
+        scales: What residuals may be proportional to, positive, shape (len(SCALES), T, I).
+        jumps: Of the level, None without.
     """
 
     names: tuple[str, ...]
@@ -48,6 +62,8 @@ class Experts:
     gains: FloatArray
     seasons: FloatArray
     follows: FloatArray
+    scales: FloatArray
+    jumps: Jumps | None
 
     def bases(self, origins: IntArray, step: int) -> FloatArray:
         """Every expert's expectation `step` (1 … H) rows after each origin, shape (E, N, I)."""
@@ -73,9 +89,14 @@ def make_experts(past: Past, steps: int, seasons: Sequence[FloatArray]) -> Exper
     """The experts on every row of `past`; `seasons` are profiles at its rows and `steps` further, (T + steps, I)."""
     spans = [past.rows(seconds) for seconds in (SHORT_SECONDS, MIDDLE_SECONDS, LONG_SECONDS, HOUR_SECONDS)]
     everything = np.ones(len(past), dtype=np.bool_)
-    features = np.concatenate(
-        [past.values[None], moving_means(past.values, past.observed, spans)]
-        + [moving_means(season[: len(past)], everything, spans[1:2]) for season in seasons]
+    span = past.rows(SPAN_SECONDS)
+    sums = _Sums.of(past.values, past.observed)
+    means = sums.means([*spans, span])
+    jumps = find_jumps(means[-1], span)
+    since = means[HOUR - 1] if jumps is None else sums.means_since(jumps.starts, most=spans[3])
+    features = np.stack(
+        [past.values, *means[:-1], since]
+        + [moving_means(season[: len(past)], everything, spans[1:2])[0] for season in seasons]
     )
     names = list(PLAIN)
     for number in range(len(seasons)):
@@ -83,6 +104,7 @@ def make_experts(past: Past, steps: int, seasons: Sequence[FloatArray]) -> Exper
         names += [f"seasonal{suffix}", f"seasonal-level{suffix}"]
     gains = np.zeros((len(names), steps, len(features)))
     gains[0, :, LAST] = gains[1, :, SHORT] = gains[2, :, MIDDLE] = gains[5, :, HOUR] = 1.0
+    gains[6, :, SINCE] = 1.0
     _add_slope(gains[3], SHORT, MIDDLE, spans[1] - spans[0], past.step_seconds)
     _add_slope(gains[4], MIDDLE, LONG, spans[2] - spans[1], past.step_seconds)
     follows = np.zeros((len(names), len(seasons)))
@@ -90,9 +112,9 @@ def make_experts(past: Past, steps: int, seasons: Sequence[FloatArray]) -> Exper
         seasonal = len(PLAIN) + 2 * number
         follows[seasonal : seasonal + 2, number] = 1.0
         gains[seasonal + 1, :, MIDDLE] = 1.0
-        gains[seasonal + 1, :, HOUR + 1 + number] = -1.0
+        gains[seasonal + 1, :, SINCE + 1 + number] = -1.0
     profiles = np.stack(seasons) if seasons else np.zeros((0, len(past) + steps, past.values.shape[1]))
-    return Experts(tuple(names), features, gains, profiles, follows)
+    return Experts(tuple(names), features, gains, profiles, follows, _make_scales(past, means[1], spans[1]), jumps)
 
 
 def _add_slope(gains: FloatArray, young: int, old: int, rows_apart: int, step_seconds: float) -> None:
@@ -103,16 +125,56 @@ def _add_slope(gains: FloatArray, young: int, old: int, rows_apart: int, step_se
     gains[:, old] = -reach
 
 
+def _make_scales(past: Past, level: FloatArray, span: int) -> FloatArray:
+    """The scales; `level` (T, I) is the mean of the last `span` rows."""
+    changes = np.zeros_like(past.values)
+    np.abs(past.values[1:] - past.values[:-1], out=changes[1:])
+    bursts = moving_means(changes, past.observed, [span])[0]
+    scales = np.stack([np.sqrt(level.T), level.T, bursts.T])  # rows lie side by side: so numpy is quick
+    scales += LEAST_SCALE * scales.mean(axis=2, keepdims=True)
+    scales[scales <= 0.0] = 1.0
+    return scales.transpose(0, 2, 1)
+
+
 def moving_means(values: FloatArray, observed: BoolArray, spans: Sequence[int]) -> FloatArray:
     """Means of the rows that count among the last `span`, one span after the other, shape (len(spans), T, I).
 
     Where no row counts, the row's own value stands.
     """
-    count = values.shape[0]
-    sums = np.zeros((count + 1, values.shape[1]))
-    np.cumsum(values * observed[:, None], axis=0, out=sums[1:])
-    numbers = np.zeros(count + 1)
-    np.cumsum(observed, out=numbers[1:])
-    starts = np.maximum(np.arange(1, count + 1) - np.asarray(spans)[:, None], 0)
-    within = (numbers[1:] - numbers[starts])[:, :, None]
-    return np.where(within > 0.0, (sums[1:] - sums[starts]) / np.maximum(within, 1.0), values)
+    return _Sums.of(values, observed).means(spans)
+
+
+class _Sums(NamedTuple):
+    """Rows (I, T), and sums (I, T + 1) and numbers (T + 1,) of those that count before each row and after the last."""
+
+    values: FloatArray
+    sums: FloatArray
+    numbers: FloatArray
+
+    @classmethod
+    def of(cls, values: FloatArray, observed: BoolArray) -> Self:
+        """Add up values (T, I), observed (T,)."""
+        columns = np.ascontiguousarray(values.T)
+        sums = np.zeros((columns.shape[0], len(values) + 1))
+        np.cumsum(columns * observed, axis=1, out=sums[:, 1:])
+        numbers = np.zeros(len(values) + 1)
+        np.cumsum(observed, out=numbers[1:])
+        return cls(columns, sums, numbers)
+
+    def means(self, spans: Sequence[int]) -> FloatArray:
+        """Means of the last `span` rows at every row, shape (len(spans), T, I)."""
+        found = np.repeat(self.sums[None, :, 1:], len(spans), axis=0)
+        for total, span in zip(found, spans, strict=True):
+            within = self.numbers[1:].copy()
+            total[:, span:] -= self.sums[:, 1:-span]
+            within[span:] -= self.numbers[1:-span]
+            np.divide(total, np.maximum(within, 1.0), out=total)
+            np.copyto(total, self.values, where=within == 0.0)
+        return found.transpose(0, 2, 1)
+
+    def means_since(self, starts: IntArray, *, most: int) -> FloatArray:
+        """Means from `starts` (T, I) on, of `most` rows, until each row; shape (T, I)."""
+        first = np.maximum(starts.T, np.arange(1, self.numbers.size) - most)
+        within = self.numbers[1:] - self.numbers[first]
+        total = self.sums[:, 1:] - np.take_along_axis(self.sums, first, axis=1)
+        return np.where(within > 0.0, total / np.maximum(within, 1.0), self.values).T

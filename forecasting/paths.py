@@ -2,7 +2,8 @@
 
 A residual path is what the blend of now, placed at one past origin, would have missed at every step and in every
 indicator. Paths are drawn as whole rows, so the dependence between indicators and along the horizon is the past's own.
-Residuals are fitted to the level of now by the square root of the ratio of levels, as the noise of arrivals is.
+Residuals are fitted to now by the ratio of what noise grows with, then and now: the scales, as far as each has proved
+right. Paths across a jump of the level count for what is known of jumps (jumps.py).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from statistics import NormalDist
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.experts import MIDDLE, Experts, IntArray
+from foresail.forecasting.experts import Experts, IntArray
+from foresail.forecasting.mixture import Mixture
 from foresail.forecasting.past import Past
 
 HALF_LIFE_SECONDS = 7200.0  # an origin's weight: newer noise is likelier
 LEAST_OBSERVED = 0.75  # of a path's steps; the others repeat the step before
-LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # of levels
+MOST_RATIO = 4.0  # of noise, up or down
 STRETCH = 2.5  # theory below: 1.5; the rest, measured: the weights were fitted to the same residuals
 WIDE = 0.5  # log-normal spread of the forecast that knows next to nothing: 90 % between 0.44 and 2.3 times
 
@@ -36,7 +38,7 @@ def draw(
     experts: Experts,
     past: Past,
     origins: IntArray,
-    weights: FloatArray,
+    mixture: Mixture,
     *,
     count: int,
     spread: tuple[float, float] = (1.0, 1.0),
@@ -49,30 +51,31 @@ def draw(
         experts: E experts, H steps.
         past: T rows, I indicators.
         origins: Where residual paths start, at least one.
-        weights: Of the experts, shape (H, E, I).
+        mixture: Weights of the experts and of the scales.
         count: Number of paths S.
         spread: Factors on residuals below and above the expectation.
 
     Returns:
         Shape (S, H, I), not negative.
     """
+    steps = mixture.weights.shape[0]
     ages = (origins[-1] - origins) * past.step_seconds
-    heard = np.cumsum(np.exp2(-ages / HALF_LIFE_SECONDS))
+    likely = 1.0 if experts.jumps is None else experts.jumps.likelihood(origins, steps)
+    heard = np.cumsum(likely * np.exp2(-ages / HALF_LIFE_SECONDS))
     picked = origins[np.searchsorted(heard, (np.arange(count) + 0.5) / count * heard[-1])]
     places = np.concatenate([picked, [len(past) - 1]])
-    blend = experts.blend(places, weights)
-    ahead = picked[:, None] + np.arange(1, weights.shape[0] + 1)
-    residuals = (past.values[ahead] - blend[:-1]) * _fit(experts, picked)[:, None, :]
-    below, above = (factor * small_sample_factor(origins.size / weights.shape[0]) for factor in spread)
+    blend = experts.blend(places, mixture.weights)
+    ahead = picked[:, None] + np.arange(1, steps + 1)
+    residuals = (past.values[ahead] - blend[:-1]) * _fit(experts, picked, mixture.scales)[:, None, :]
+    below, above = (factor * small_sample_factor(origins.size / steps) for factor in spread)
     return np.asarray(np.maximum(blend[-1] + np.where(residuals > 0.0, above, below) * residuals, 0.0))
 
 
-def _fit(experts: Experts, origins: IntArray) -> FloatArray:
-    """Factors on residuals of past origins, shape (N, I)."""
-    levels = experts.features[MIDDLE]
-    then, now = levels[origins], levels[-1]
-    ratio = np.where(then > 0.0, now / np.where(then > 0.0, then, 1.0), 1.0)
-    return np.asarray(np.sqrt(np.clip(ratio, LEAST_RATIO, MOST_RATIO)))
+def _fit(experts: Experts, origins: IntArray, shares: FloatArray) -> FloatArray:
+    """Factors on residuals of past origins, shape (N, I): the weighted geometric mean of the scales' ratios."""
+    ratios = np.log(experts.scales[:, -1:] / experts.scales[:, origins])
+    most = np.log(MOST_RATIO)
+    return np.asarray(np.exp(np.clip(np.einsum("ci,cni->ni", shares, ratios), -most, most)))
 
 
 def small_sample_factor(blocks: float) -> float:

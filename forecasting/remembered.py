@@ -13,7 +13,7 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.forecasting.calibrate import Calibration
 from foresail.forecasting.experts import Experts, IntArray
-from foresail.forecasting.mixture import experience, weigh
+from foresail.forecasting.mixture import Mixture, experience, weigh
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.season import find_periods, profile
 
@@ -42,10 +42,10 @@ class Seasons:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """Weights of the experts, shape (H, E, I), and the end of the recent window when they were made."""
+    """Weights, and the end of the recent window when they were made."""
 
     made_at: float
-    values: FloatArray
+    mixture: Mixture
 
 
 @dataclass(slots=True)
@@ -95,20 +95,20 @@ class Remembered:
         found = [profile(seasons.history, p, offsets=offsets, ahead_seconds=ahead) for p in seasons.periods]
         return [season for season in found if season is not None]
 
-    def weights(self, experts: Experts, past: Past, origins: IntArray) -> FloatArray:
-        """Weights of these experts, shape (H, E, I): those of a moment ago while they fit, else new ones."""
+    def mixture(self, experts: Experts, past: Past, origins: IntArray) -> Mixture:
+        """Weights of these experts: those of a moment ago while they fit, else new ones."""
         shape = (experts.gains.shape[1], len(experts.names), past.values.shape[1])
         known = self._weights
-        fits = known is not None and known.values.shape == shape
+        fits = known is not None and known.mixture.weights.shape == shape
         if known is not None and fits and 0.0 <= past.end - known.made_at < WEIGHTS_SECONDS:
-            return known.values
+            return known.mixture
         excess = None if self._seasons is None else self._seasons.excess
         if excess is not None and excess.shape != shape[1:]:
             excess = None
         # New ones count as older by the workload's turn, so that not the whole fleet is due in the same call.
         age = 0.0 if fits else self.turn * WEIGHTS_SECONDS
         self._weights = Weights(past.end - age, weigh(experts, past, origins, excess=excess))
-        return self._weights.values
+        return self._weights.mixture
 
 
 def _halve(past: Past) -> Past:

@@ -42,7 +42,36 @@ def residual_crps(residuals: FloatArray, weights: FloatArray) -> FloatArray:
     Returns:
         Shape (…).
     """
-    order = np.argsort(residuals, axis=0)
-    gaps = np.diff(np.take_along_axis(residuals, order, axis=0), axis=0)
-    below = np.cumsum(weights[order], axis=0)[:-1]
-    return np.asarray((below * (1.0 - below) * gaps).sum(axis=0))
+    columns = _columns(residuals)
+    order = np.argsort(columns, axis=-1)
+    gaps = np.diff(np.take_along_axis(columns, order, axis=-1), axis=-1)
+    below = np.cumsum(weights[order], axis=-1)[..., :-1]
+    return np.asarray((below * (1.0 - below) * gaps).sum(axis=-1))
+
+
+def _columns(rows: FloatArray) -> FloatArray:
+    """Rows (N, …) as columns (…, N) that lie side by side, which numpy sorts and adds up several times as fast."""
+    return np.ascontiguousarray(np.moveaxis(rows, 0, -1))
+
+
+def scaled_crps(residuals: FloatArray, scales: FloatArray, weights: FloatArray) -> FloatArray:
+    """The same of forecasts whose spread is what residuals were in units of a scale, times the scale at their origin.
+
+    Forecast n is `base_n + s_n z_m` with z = r / s, so its score is s_n (Σ w_m |z_n - z_m| - ½ Σ w_m w_k |z_m - z_k|).
+
+    Args:
+        residuals: Shape (N, …).
+        scales: Positive, of the same shape, or one that broadcasts with it.
+        weights: Shape (N,), sum 1.
+
+    Returns:
+        Shape (…).
+    """
+    sizes = _columns(np.broadcast_to(scales, residuals.shape))
+    standard = _columns(residuals) / sizes
+    order = np.argsort(standard, axis=-1)
+    standard, share = np.take_along_axis(standard, order, axis=-1), weights[order]
+    below, sums = np.cumsum(share, axis=-1), np.cumsum(share * standard, axis=-1)
+    apart = standard * (2.0 * below - 1.0) + sums[..., -1:] - 2.0 * sums
+    spread = (share * apart).sum(axis=-1, keepdims=True)
+    return np.asarray((share * np.take_along_axis(sizes, order, axis=-1) * (apart - 0.5 * spread)).sum(axis=-1))

@@ -21,6 +21,7 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.experts import MIDDLE_SECONDS, Experts, IntArray, make_experts
+from foresail.forecasting.mixture import Mixture
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.paths import draw, usable_origins, wide
 from foresail.forecasting.remembered import Remembered
@@ -90,10 +91,10 @@ class MixtureForecaster:
             return _guess(window, past, count=self._order.size, steps=steps)
         remembered.renew_seasons(request.history, window, request.period_seconds, reach * window.step_seconds)
         experts = make_experts(past, reach, remembered.profiles(past, reach))
-        weights = remembered.weights(experts, past, origins)
-        samples = self._paths(experts, past, origins, weights, remembered.calibration.spread)
+        mixture = remembered.mixture(experts, past, origins)
+        samples = self._paths(experts, past, origins, mixture, remembered.calibration.spread)
         remembered.calibration.promise(past.end, past.end + reach * past.step_seconds, samples)
-        source, reason = _explain(experts, weights[-1].mean(axis=1), origins.size, remembered.periods)
+        source, reason = _explain(experts, mixture.weights[-1].mean(axis=1), origins.size, remembered.periods)
         return Forecast(
             indicators=window.indicators,
             origin=window.end,
@@ -105,13 +106,13 @@ class MixtureForecaster:
         )
 
     def _paths(
-        self, experts: Experts, past: Past, origins: IntArray, weights: FloatArray, spread: tuple[float, float]
+        self, experts: Experts, past: Past, origins: IntArray, mixture: Mixture, spread: tuple[float, float]
     ) -> FloatArray:
         """Paths of the mixture; while there are few past ones, guesses take the place of some."""
-        count, steps = self._order.size, weights.shape[0]
+        count, steps = self._order.size, mixture.weights.shape[0]
         unsure = max(0.0, 1.0 - origins.size / max(SURE_ORIGINS, SURE_HORIZONS * steps))
         guesses = math.floor(unsure * count)
-        paths = draw(experts, past, origins, weights, count=count - guesses, spread=spread)
+        paths = draw(experts, past, origins, mixture, count=count - guesses, spread=spread)
         if guesses:
             paths = np.concatenate([wide(past.values[-1], count=guesses, steps=steps), paths])
         return paths[self._order]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from foresail.domain.timeseries import BoolArray, FloatArray
-from foresail.forecasting.experts import PLAIN, make_experts
+from foresail.forecasting.experts import PLAIN, SCALES, make_experts
+from foresail.forecasting.mixture import Mixture
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.paths import draw, usable_origins
 from foresail.forecasting.scores import crps
@@ -77,10 +78,19 @@ def _rivals(
     for index, name in enumerate(experts.names):
         if name == "seasonal-level":
             continue
-        weights = np.zeros((reach, len(experts.names), 3))
-        weights[:, index] = 1.0
-        answers[name] = draw(experts, past, origins, weights, count=200)[:, past.stale_rows :]
+        answers[name] = draw(experts, past, origins, only(index, len(experts.names), reach), count=200)[
+            :, past.stale_rows :
+        ]
     return answers
+
+
+def only(index: int, experts: int, steps: int) -> Mixture:
+    """A mixture in which one expert has all the say, and noise grows as that of arrivals does."""
+    weights = np.zeros((steps, experts, 3))
+    weights[:, index] = 1.0
+    scales = np.zeros((len(SCALES), 3))
+    scales[0] = 1.0
+    return Mixture(weights, scales)
 
 
 def _known(values: FloatArray, seen: BoolArray, row: int, rows: int) -> Past:

@@ -11,7 +11,7 @@ from tests.unit.forecasting.demand import DAY_ROWS, STEP_SECONDS, make_days, mak
 
 
 def weights_of(past: Past, *, steps: int = 4, excess: FloatArray | None = None) -> FloatArray:
-    return weigh(make_experts(past, steps, []), past, np.arange(5, len(past) - steps), excess=excess)
+    return weigh(make_experts(past, steps, []), past, np.arange(5, len(past) - steps), excess=excess).weights
 
 
 def test_weights_are_shares_at_every_step_and_for_every_indicator() -> None:
@@ -23,8 +23,9 @@ def test_weights_are_shares_at_every_step_and_for_every_indicator() -> None:
 
 def test_without_a_past_origin_all_experts_weigh_the_same() -> None:
     past = make_past([5.0, 6.0, 7.0])
-    weights = weigh(make_experts(past, 4, []), past, np.array([], dtype=np.intp), excess=None)
-    np.testing.assert_allclose(weights, 1.0 / len(PLAIN))
+    mixture = weigh(make_experts(past, 4, []), past, np.array([], dtype=np.intp), excess=None)
+    np.testing.assert_allclose(mixture.weights, 1.0 / len(PLAIN))
+    np.testing.assert_array_equal(mixture.scales, [[1.0] * 3, [0.0] * 3, [0.0] * 3])  # as the noise of arrivals
 
 
 def test_on_noise_around_a_level_the_long_means_weigh_more_than_the_last_value() -> None:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.experts import PLAIN, make_experts
+from foresail.forecasting.experts import PLAIN, SCALES, make_experts
+from foresail.forecasting.mixture import Mixture
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.paths import draw, normal_quantiles, small_sample_factor, usable_origins, wide
+from tests.unit.forecasting import rivals
 from tests.unit.forecasting.demand import make_demand_window, make_noise, make_past
 
 
+def only(expert: str, steps: int) -> Mixture:
+    return rivals.only(PLAIN.index(expert), len(PLAIN), steps)
+
+
 def paths_of(past: Past, *, steps: int, expert: str = "last-value", count: int = 100) -> FloatArray:
-    weights = np.zeros((steps, len(PLAIN), 3))
-    weights[:, PLAIN.index(expert)] = 1.0
     origins = usable_origins(past, steps, warm_up_rows=10)
-    return draw(make_experts(past, steps, []), past, origins, weights, count=count)
+    return draw(make_experts(past, steps, []), past, origins, only(expert, steps), count=count)
 
 
 def test_indicators_keep_their_dependence() -> None:
@@ -45,23 +51,23 @@ def test_the_peak_over_a_span_is_above_every_single_step_of_it() -> None:
 def test_a_path_is_the_expectation_plus_what_was_missed_from_one_origin() -> None:
     past = make_past([1.0, 2.0, 4.0, 8.0, 16.0, 32.0], step_seconds=300.0)
     experts = make_experts(past, 2, [])
-    weights = np.zeros((2, len(PLAIN), 3))
-    weights[:, 0] = 1.0
-    # From row 2 the last value missed 4 and 12; the level of 300 s rose from 4 to 32, so √(32/4) but at most √4; two
-    # steps from one origin are half a block: the stretch of few samples is at its limit, 1.5.
-    path = draw(experts, past, np.array([2]), weights, count=1)
-    np.testing.assert_allclose(path[0, :, 0], [32.0 + 4.0 * 2.0 * 1.5, 32.0 + 12.0 * 2.0 * 1.5])
+    # From row 2 the last value missed 4 and 12; the level of 300 s rose from 4 to 32, and noise grows with the root of
+    # it, less what is added to every scale; two steps from one origin are half a block: the stretch of few samples is
+    # at its limit, 1.5.
+    path = draw(experts, past, np.array([2]), only("last-value", 2), count=1)
+    added = 0.2 * np.sqrt(past.values[:, 0]).mean()
+    noise = (np.sqrt(32.0) + added) / (np.sqrt(4.0) + added)
+    np.testing.assert_allclose(path[0, :, 0], [32.0 + 4.0 * noise * 1.5, 32.0 + 12.0 * noise * 1.5])
 
 
 def test_the_factors_of_calibration_act_on_their_own_side() -> None:
     past = make_past(make_noise(200)[:, 0])
     experts = make_experts(past, 2, [])
-    weights = np.zeros((2, len(PLAIN), 3))
-    weights[:, PLAIN.index("marginal")] = 1.0
+    mixture = only("marginal", 2)
     origins = usable_origins(past, 2, warm_up_rows=10)
-    plain = draw(experts, past, origins, weights, count=50)
-    wider = draw(experts, past, origins, weights, count=50, spread=(1.0, 2.0))
-    middle = experts.blend(np.array([199]), weights)[0]
+    plain = draw(experts, past, origins, mixture, count=50)
+    wider = draw(experts, past, origins, mixture, count=50, spread=(1.0, 2.0))
+    middle = experts.blend(np.array([199]), mixture.weights)[0]
     np.testing.assert_allclose(np.minimum(wider, middle), np.minimum(plain, middle))
     np.testing.assert_allclose(np.maximum(wider, middle) - middle, 2.0 * (np.maximum(plain, middle) - middle))
 
@@ -89,10 +95,37 @@ def test_a_window_shorter_than_the_horizon_has_no_origin() -> None:
 
 
 def test_newer_origins_are_drawn_more_often() -> None:
-    calm, wild = make_noise(240, spread=0.02), make_noise(240, spread=0.4, seed=1)
-    newly_wild = paths_of(make_past(np.concatenate([calm, wild])[:, 0]), steps=2, expert="marginal")
-    newly_calm = paths_of(make_past(np.concatenate([wild, calm])[:, 0]), steps=2, expert="marginal")
-    assert newly_wild.std() > newly_calm.std()
+    """Misses of the older half are above, those of the newer below; noise grows with the level, which stays."""
+    older, newer = np.tile([50.0, 50.0, 60.0], 80), np.tile([50.0, 50.0, 40.0], 80)
+    paths = paths_of(make_past(np.concatenate([older, newer, [50.0]])), steps=240, count=400, expert="marginal")
+    assert np.mean(paths[:, 0, 0] < 45.0) > np.mean(paths[:, 0, 0] > 55.0)
+
+
+def jump(*levels: float, rows: int = 120) -> Past:
+    """Noise around levels that hold for an hour each."""
+    level = np.repeat(np.asarray(levels) / 50.0, rows)
+    return make_past(make_noise(level.size, spread=0.05)[:, 0] * level)
+
+
+def test_a_single_jump_of_long_ago_leaves_the_band_though_the_window_still_shows_it() -> None:
+    paths = paths_of(jump(50.0, 150.0), steps=20, expert="level-since-jump", count=200)[:, -1, 0]
+    assert np.quantile(paths, 0.95) < 1.15 * 150.0  # one path in twelve crosses the jump, and would end near 250
+
+
+def test_jumps_that_come_again_and_again_stay_in_the_band() -> None:
+    paths = paths_of(jump(*[50.0, 150.0] * 6, rows=40), steps=20, expert="level-since-jump", count=200)[:, -1, 0]
+    assert np.quantile(paths, 0.05) < 0.6 * 150.0
+
+
+def test_noise_that_is_calm_now_is_drawn_calm_as_far_as_bursts_proved_right() -> None:
+    past = make_past(np.concatenate([make_noise(200, spread=0.5)[:, 0], make_noise(40, spread=0.05)[:, 0]]))
+    experts, origins = make_experts(past, 2, []), usable_origins(past, 2, warm_up_rows=10)
+    mixture = only("marginal", 2)
+    arrivals, bursts = (
+        draw(experts, past, origins, replace(mixture, scales=np.eye(3)[[scale]].repeat(3, axis=0).T), count=200)
+        for scale in (SCALES.index("arrivals"), SCALES.index("bursts"))
+    )
+    assert bursts[:, -1, 0].std() < 0.6 * arrivals[:, -1, 0].std()
 
 
 def test_wide_paths_are_wide_around_the_last_value() -> None:

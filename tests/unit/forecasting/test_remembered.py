@@ -51,15 +51,15 @@ def test_a_clock_set_back_renews() -> None:
 def test_weights_are_kept_for_a_while_and_made_anew_for_another_horizon() -> None:
     past, later = make_past(make_noise(240)[:, 0]), make_past(make_noise(240, seed=1)[:, 0])
     remembered, origins = Remembered(0.0), np.arange(10, 200)
-    first = remembered.weights(make_experts(past, 4, []), past, origins)
-    assert remembered.weights(make_experts(later, 4, []), later, origins) is first
-    assert remembered.weights(make_experts(later, 5, []), later, origins).shape[0] == 5
+    first = remembered.mixture(make_experts(past, 4, []), past, origins)
+    assert remembered.mixture(make_experts(later, 4, []), later, origins) is first
+    assert remembered.mixture(make_experts(later, 5, []), later, origins).weights.shape[0] == 5
 
 
 def test_weights_are_made_anew_when_their_time_is_over() -> None:
     past = make_past(make_noise(240)[:, 0])
     remembered, origins = Remembered(0.0), np.arange(10, 200)
-    first = remembered.weights(make_experts(past, 4, []), past, origins)
+    first = remembered.mixture(make_experts(past, 4, []), past, origins)
     rows = round(WEIGHTS_SECONDS / STEP_SECONDS)
     later = type(past)(past.values, past.observed, past.step_seconds, past.end + rows * STEP_SECONDS, 0)
-    assert remembered.weights(make_experts(later, 4, []), later, origins) is not first
+    assert remembered.mixture(make_experts(later, 4, []), later, origins) is not first

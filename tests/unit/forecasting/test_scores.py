@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.scores import crps, residual_crps
+from foresail.forecasting.scores import crps, residual_crps, scaled_crps
 
 
 def naive_crps(samples: FloatArray, outcome: float) -> float:
@@ -48,3 +48,22 @@ def test_residual_crps_with_equal_weights_is_the_mean_crps_of_samples() -> None:
     residuals = np.random.default_rng(1).normal(size=(30, 1))
     mean = np.mean([crps(residuals, residuals[n]) for n in range(30)])
     assert residual_crps(residuals, np.full(30, 1 / 30))[0] == pytest.approx(mean)
+
+
+def test_scaled_crps_is_the_mean_score_of_forecasts_whose_spread_goes_with_the_scale() -> None:
+    rng = np.random.default_rng(0)
+    residuals, scales = rng.normal(size=(30, 2)), rng.uniform(0.5, 2.0, size=(30, 2))
+    weights = rng.dirichlet(np.ones(30))
+    expected = np.zeros(2)
+    for origin, weight in enumerate(weights):
+        samples = scales[origin] * residuals / scales
+        apart = np.abs(samples[:, None] - samples[None, :])
+        spread = 0.5 * np.einsum("m,k,mki->i", weights, weights, apart)
+        expected += weight * (np.einsum("m,mi->i", weights, np.abs(samples - residuals[origin])) - spread)
+    np.testing.assert_allclose(scaled_crps(residuals, scales, weights), expected)
+
+
+def test_a_scale_that_never_changes_leaves_the_score_of_residuals() -> None:
+    residuals, weights = np.random.default_rng(0).normal(size=(30, 2)), np.full(30, 1.0 / 30)
+    scaled = scaled_crps(residuals, np.full((30, 2), 7.0), weights)
+    np.testing.assert_allclose(scaled, residual_crps(residuals, weights))
