@@ -30,7 +30,7 @@ The flow learns where the mixture, which needs no training, is wrong, and how th
 the first nine tenths of the rows; the last tenth shows how it fares beside the mixture and the seasonal naive forecast.
 DIR then holds card.json (what it is and how it fared) and weights.safetensors. What is there stays until the new model
 is whole; a training that is interrupted goes on where it ended when the same command is given again.
-It needs torch: pip install 'foresail[train]'.
+It takes about a minute of one core for each horizon and needs torch: pip install 'foresail[train]'.
 """
 PREDICT = """Forecast the rows behind the end of a CSV, some rows ahead each, as quantiles of every column.
 
@@ -89,7 +89,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("csv", metavar="CSV", help="time in the first column, then indicators")
     parser.add_argument("--output", metavar="DIR", required=True, help="a folder of its own for the trained model")
     parser.add_argument(
-        "--horizons", metavar="H,…", type=horizons, default=(1, 3, 6, 12), help="rows ahead (default 1,3,6,12)"
+        "--horizons",
+        metavar="H,…",
+        type=horizons,
+        default=(1, 3, 6, 12),
+        help="rows ahead, a flow for each (default 1,3,6,12)",
     )
     parser.add_argument("--levels", metavar="Q", type=levels, default=100, help="quantiles a forecast (default 100)")
     _add_common(parser)
@@ -97,7 +101,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("csv", metavar="CSV", help="time in the first column, then indicators")
-    parser.add_argument("--model", metavar="DIR", help="what `foresail forecast train` kept (default: the mixture)")
+    parser.add_argument("--model", metavar="DIR", help="the folder that `foresail forecast train` wrote")
     parser.add_argument(
         "--fallback", action="store_true", help="forecast by the mixture where the trained model cannot be used"
     )

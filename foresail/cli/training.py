@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress, TaskID, TimeElapsedColumn
 
 from foresail.cli.artifacts import cannot_write, check_output, partial, read_artifact, write_artifact
 from foresail.cli.evaluation import number
@@ -73,7 +73,8 @@ def train(
     digest = _digest(series, rules)
     parts: list[Part] = []
     cpu_seconds: dict[int, float] = {}
-    with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not progress) as bar:
         work = bar.add_task("training", total=len(horizons) * len(MODELS))
         for number, horizon in enumerate(horizons, start=1):
             kept = partial(place) / f"{digest}-h{horizon}"
@@ -93,7 +94,7 @@ def train(
 
 def _train_horizon(series: Series, horizon: int, rules: Rules, bar: Progress, work: TaskID) -> Part:
     """An artifact of one horizon, with the scores of its rivals on the same rows."""
-    flow = flow_model()()
+    flow = flow_model()(progress=lambda epoch, *_: bar.update(work, description=f"h={horizon} {FLOW}, pass {epoch}"))
     scores: dict[str, float] = {}
     for name in MODELS:
         bar.update(work, description=f"h={horizon} {name}")

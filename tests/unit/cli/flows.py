@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,14 +25,16 @@ class FakeFlow:
     stop_at: ClassVar[int | None] = None  # the horizon at which somebody presses Ctrl-C
     offset: ClassVar[float] = 0.0  # what is learned
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Callable[[int, float, float], None] = lambda *_: None) -> None:
         self.parameters = 0
         self._weights: Arrays = {}
+        self._progress = progress
 
     def fit(self, task: Task) -> None:
         if task.horizon == FakeFlow.stop_at:
             raise KeyboardInterrupt
         FakeFlow.fitted.append(task.horizon)
+        self._progress(1, 0.0, 1.0)
         self._weights = {"offset": np.full(len(task.series.columns), FakeFlow.offset, dtype=np.float32)}
         self.parameters = len(task.series.columns)
 
