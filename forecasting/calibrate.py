@@ -1,7 +1,7 @@
 """Calibration: forecasts are kept until their time has come, then held against what was observed.
 
-What is promised is the peak of the last two steps of the horizon, which decisions rest on. The two factors on the
-spread, below and above the expectation, move after each outcome so that in the long run 5 % fall outside on each side:
+The two factors on the spread, below and above the expectation, move after each outcome so that in the long run 5 % fall
+outside on each side:
 
     log s ← log s + GAIN · (share of indicators outside - 5 %)
 
@@ -22,23 +22,20 @@ import numpy as np
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.past import Past
+from foresail.forecasting.promises import PEAK_STEPS, Promises
 
 OUTSIDE = 0.05  # on each side
 GAIN = 0.015  # twice as much costs 1 % of CRPS where the spread was right already
 LEAST_SPREAD, MOST_SPREAD = 0.6, 2.5
 OVERLAPPING = 10  # promises whose misses count in full; of more, each counts in proportion
-PEAK_STEPS = 2
 LEAST_OUTCOMES = 80  # 20 minutes of a cycle of 15 s
 MOST_OUTCOMES = 960  # four hours
 TOLERATED = 0.05  # between the share outside and what was promised, both sides together
 
 
-class Promise(NamedTuple):
-    """What a forecast of `origin` said of the peak over `steps` rows that end at `instant`; limits have shape (I,)."""
+class Limits(NamedTuple):
+    """Between which a forecast expects the peak, shape (I,) each."""
 
-    origin: float
-    instant: float
-    steps: int
     low: FloatArray
     high: FloatArray
 
@@ -49,7 +46,7 @@ class Calibration:
 
     below: float = 1.0
     above: float = 1.0
-    _waiting: list[Promise] = field(default_factory=list)
+    _promises: Promises[Limits] = field(default_factory=Promises)
     _outside: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_OUTCOMES))
 
     @property
@@ -65,36 +62,20 @@ class Calibration:
         return abs(float(np.mean(self._outside)) - 2.0 * OUTSIDE) <= TOLERATED
 
     def promise(self, origin: float, instant: float, samples: FloatArray) -> None:
-        """Remember the limits of samples, shape (S, H, I), whose last step is at `instant`.
-
-        An origin promises once: a second forecast of the same past is the same forecast. Where time went back, what
-        was promised is forgotten.
-        """
-        if self._waiting and origin < self._waiting[-1].origin:
-            self._waiting.clear()
-        if self._waiting and origin == self._waiting[-1].origin:
-            return
-        steps = min(PEAK_STEPS, samples.shape[1])
-        peaks = np.sort(samples[:, -steps:].max(axis=1), axis=0)
+        """Remember the limits of samples, shape (S, H, I), whose last step is at `instant`."""
+        steps = samples.shape[1]
+        peaks = np.sort(samples[:, -PEAK_STEPS:].max(axis=1), axis=0)
         low = int(OUTSIDE * (len(peaks) - 1))
-        self._waiting.append(Promise(origin, instant, steps, peaks[low].copy(), peaks[len(peaks) - 1 - low].copy()))
+        limits = Limits(peaks[low].copy(), peaks[len(peaks) - 1 - low].copy())
+        self._promises.make(origin, instant, steps, limits)
 
     def settle(self, past: Past) -> None:
-        """Compare the promises whose time has come with what was observed; a hole settles nothing."""
-        now = past.end + 0.5 * past.step_seconds
-        due = [promise for promise in self._waiting if promise.instant <= now]
-        if not due:
-            return
-        self._waiting = [promise for promise in self._waiting if promise.instant > now]
-        for promise in due:
-            stop = len(past) - round((past.end - promise.instant) / past.step_seconds)
-            start = stop - promise.steps
-            if start >= 0 and past.observed[start:stop].all():
-                rows = max((promise.instant - promise.origin) / past.step_seconds, 1.0)
-                self._learn(past.values[start:stop].max(axis=0), promise, GAIN * min(OVERLAPPING / rows, 1.0))
+        """Compare the promises whose time has come with what was observed."""
+        for kept in self._promises.due(past):
+            self._learn(kept.peak, kept.said, GAIN * min(OVERLAPPING / kept.rows, 1.0))
 
-    def _learn(self, peak: FloatArray, promise: Promise, gain: float) -> None:
-        under, over = float(np.mean(peak < promise.low)), float(np.mean(peak > promise.high))
+    def _learn(self, peak: FloatArray, limits: Limits, gain: float) -> None:
+        under, over = float(np.mean(peak < limits.low)), float(np.mean(peak > limits.high))
         self._outside.append(under + over)
         self.below = _moved(self.below, under, gain)
         self.above = _moved(self.above, over, gain)

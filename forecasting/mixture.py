@@ -60,6 +60,13 @@ class Missed(NamedTuple):
     weights: FloatArray
 
 
+def alone(mixture: Mixture, expert: int) -> Mixture:
+    """One expert has all the say."""
+    weights = np.zeros_like(mixture.weights)
+    weights[:, expert] = 1.0
+    return Mixture(weights, mixture.scales)
+
+
 def weigh(experts: Experts, past: Past, origins: IntArray, *, excess: FloatArray | None) -> Mixture:
     """Weights along the horizon.
 

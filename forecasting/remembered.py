@@ -16,6 +16,7 @@ from foresail.forecasting.experts import Experts, IntArray
 from foresail.forecasting.mixture import Mixture, experience, weigh
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.season import find_periods, profile
+from foresail.forecasting.trial import Trial
 
 SEASONS_SECONDS = 600.0  # at a cycle of 15 s every 40th call
 WEIGHTS_SECONDS = 60.0  # … every fourth
@@ -54,9 +55,13 @@ class Remembered:
 
     turn: float
     calibration: Calibration = field(default_factory=Calibration)
+    trial: Trial = field(init=False)
     _seasons: Seasons | None = None
     _weights: Weights | None = None
     _renewals: int = 0
+
+    def __post_init__(self) -> None:
+        self.trial = Trial(self.turn)
 
     @property
     def periods(self) -> tuple[float, ...]:

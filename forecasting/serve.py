@@ -21,10 +21,11 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.experts import MIDDLE_SECONDS, Experts, IntArray, make_experts
-from foresail.forecasting.mixture import Mixture
+from foresail.forecasting.mixture import Mixture, alone
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.paths import draw, usable_origins, wide
 from foresail.forecasting.remembered import Remembered
+from foresail.forecasting.trial import MIXTURE, ORDER, PATHS
 
 LEAST_SAMPLES = 3
 LEAST_ORIGINS = 8
@@ -83,6 +84,7 @@ class MixtureForecaster:
         if past.stale_rows * window.step_seconds > STALE_SECONDS:
             return _too_old(past.stale_rows * window.step_seconds)
         remembered.calibration.settle(past)
+        remembered.trial.settle(past)
         steps = max(1, math.ceil(request.horizon_seconds / window.step_seconds - 1e-9))
         # What is missing at the end was not seen: the paths start where it was, and their first steps are dropped.
         reach = steps + past.stale_rows
@@ -92,17 +94,27 @@ class MixtureForecaster:
         remembered.renew_seasons(request.history, window, request.period_seconds, reach * window.step_seconds)
         experts = make_experts(past, reach, remembered.profiles(past, reach))
         mixture = remembered.mixture(experts, past, origins)
-        samples = self._paths(experts, past, origins, mixture, remembered.calibration.spread)
+        spread = remembered.calibration.spread
+        sources = [source for source in ORDER if source == MIXTURE or source in experts.names]
+
+        def attempt(source: str) -> FloatArray:
+            return draw(experts, past, origins, _of(source, experts, mixture), count=PATHS, spread=spread)
+
+        remembered.trial.promise(past, reach, sources, attempt)
+        verdict = remembered.trial.verdict
+        source = verdict.source if verdict.source in sources else MIXTURE
+        samples = self._paths(experts, past, origins, _of(source, experts, mixture), spread)
         remembered.calibration.promise(past.end, past.end + reach * past.step_seconds, samples)
-        source, reason = _explain(experts, mixture.weights[-1].mean(axis=1), origins.size, remembered.periods)
+        reason = _explain(experts, mixture.weights[-1].mean(axis=1), origins.size, remembered.periods)
         return Forecast(
             indicators=window.indicators,
             origin=window.end,
             step_seconds=window.step_seconds,
             samples=np.ascontiguousarray(samples[:, past.stale_rows :]),
             source=source,
-            reason=reason,
+            reason=reason if source == MIXTURE else verdict.reason,
             calibrated=remembered.calibration.calibrated,
+            skill=verdict.skill,
         )
 
     def _paths(
@@ -116,6 +128,11 @@ class MixtureForecaster:
         if guesses:
             paths = np.concatenate([wide(past.values[-1], count=guesses, steps=steps), paths])
         return paths[self._order]
+
+
+def _of(source: str, experts: Experts, mixture: Mixture) -> Mixture:
+    """The mixture that makes what a source says."""
+    return mixture if source == MIXTURE else alone(mixture, experts.names.index(source))
 
 
 def _first(key: WorkloadKey) -> Remembered:
@@ -150,12 +167,10 @@ def _guess(window: Window, past: Past, *, count: int, steps: int) -> Forecast:
     )
 
 
-def _explain(experts: Experts, shares: FloatArray, origins: int, periods: tuple[float, ...]) -> tuple[str, str]:
-    """Source, and a sentence: who has the say at the end of the horizon, by the experts' shares, shape (E,)."""
+def _explain(experts: Experts, shares: FloatArray, origins: int, periods: tuple[float, ...]) -> str:
+    """A sentence: who has the say at the end of the horizon, by the experts' shares, shape (E,)."""
     loudest = np.argsort(-shares, kind="stable")[:3]
     said = ", ".join(f"{experts.names[index]} {shares[index]:.0%}" for index in loudest)
-    seasonal = sum(share for name, share in zip(experts.names, shares, strict=True) if name.startswith("seasonal"))
     found = " and ".join(f"{period / 3600.0:.1f} h" for period in periods)
     season = f"a season of {found}" if found else "no season"
-    reason = f"experts weighed by their scores on {origins} past paths ({said}); {season} was found"
-    return ("seasonal" if seasonal > 0.5 else "mixture"), reason
+    return f"experts weighed by their scores on {origins} past paths ({said}); {season} was found"

@@ -63,6 +63,7 @@ class Outlook:
     feedback_factor: float | None = None
     usd_per_hour: float | None = None
     forecast_source: str | None = None
+    forecast_skill: float | None = None
     expected_loss_usd_per_hour: Mapping[int, float] | None = None
 
 

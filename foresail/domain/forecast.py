@@ -20,6 +20,8 @@ class Forecast:
         source: What made it: "mixture", "seasonal", "last-value", later "flow".
         reason: Why this source, one sentence.
         calibrated: None until enough forecasts have met their observations, then whether coverage is as promised.
+        skill: What recent forecasts saved of the CRPS of the seasonal-naive forecast (of the last value where no season
+            is known), as a share; below 0 they were worse, None while it cannot be told.
         fallback: Why a forecaster that was asked did not make it, empty where it did or none was asked.
     """
 
@@ -30,6 +32,7 @@ class Forecast:
     source: str
     reason: str
     calibrated: bool | None = None
+    skill: float | None = None
     fallback: str = ""
 
     def __post_init__(self) -> None:

@@ -204,6 +204,8 @@ class _Families:
         if outlook.forecast_source is not None:
             names, labels = (*OBJECT, "source"), (*key, outlook.forecast_source)
             self._gauge("forecast_source", "What made the forecast.", names, labels, 1.0)
+        text = "Share of the seasonal-naive forecast's error (CRPS) that forecasts saved lately."
+        self._gauge("forecast_skill_ratio", text, OBJECT, key, outlook.forecast_skill)
         text = "Demand that was expected for now, one lead time ago."
         due_by_level = (("0.5", due.median_rps), ("0.95", due.q95_rps)) if due is not None else ()
         for level, value in due_by_level:

@@ -35,6 +35,7 @@ def describe_outlook(case: Case, proposal: Proposal) -> Outlook:
         feedback_factor=factor_of(case.memory.log_feedback),
         usd_per_hour=running_usd_per_hour(case),
         forecast_source=case.forecast.source if isinstance(case.forecast, Forecast) else None,
+        forecast_skill=case.forecast.skill if isinstance(case.forecast, Forecast) else None,
         expected_loss_usd_per_hour=_around(proposal.loss_usd_per_hour) if case.priced else None,
     )
 

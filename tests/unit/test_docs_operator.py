@@ -26,6 +26,7 @@ KNOWN = Outlook(
     demand_median_rps=30.0,
     demand_q95_rps=40.0,
     forecast_source="mixture",
+    forecast_skill=0.2,
     required_now=4.0,
     required_median=5.0,
     required_q95=7.0,

@@ -1,0 +1,46 @@
+"""The trial: now and then the mixture and the plain forecasts it must beat promise the same, and the gate judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.gate import Tally, Verdict, judge
+from foresail.forecasting.past import Past
+from foresail.forecasting.promises import PEAK_STEPS, Promises
+
+TRIAL_SECONDS = 120.0
+PATHS = 50
+MIXTURE = "mixture"
+ORDER = (MIXTURE, "seasonal", "last-value")  # in order of trust
+NOBODY_JUDGED = Verdict(MIXTURE, "", None)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One workload's; mutable. `turn` (0 … 1) is its place among the others, so that not all promise at once."""
+
+    turn: float = 0.0
+    verdict: Verdict = NOBODY_JUDGED
+    _tally: Tally = field(default_factory=Tally)
+    _promises: Promises[dict[str, FloatArray]] = field(default_factory=Promises)
+    _made_at: float | None = None
+
+    def settle(self, past: Past) -> None:
+        """Score what has met its time, and judge anew where something has."""
+        scored = False
+        for kept in self._promises.due(past):
+            self._tally.note(kept.said, kept.peak)
+            scored = True
+        if scored:
+            self.verdict = judge(self._tally.standings(ORDER), seated=self.verdict.source)
+
+    def promise(self, past: Past, steps: int, sources: Sequence[str], draw: Callable[[str], FloatArray]) -> None:
+        """Let every source promise when it is time; `draw` gives its paths, shape (S, H, I)."""
+        if self._made_at is not None and 0.0 <= past.end - self._made_at < TRIAL_SECONDS:
+            return
+        first = self._made_at is None
+        self._made_at = past.end - (self.turn * TRIAL_SECONDS if first else 0.0)
+        said = {name: draw(name)[:, -PEAK_STEPS:].max(axis=1) for name in sources}
+        self._promises.make(past.end, past.end + steps * past.step_seconds, steps, said)
