@@ -170,7 +170,8 @@ def _evaluate(arguments: argparse.Namespace) -> str:
 def _train(arguments: argparse.Namespace) -> str:
     need_torch()
     from foresail.cli.evaluation import read_series  # noqa: PLC0415 - lazy
-    from foresail.cli.training import to_json, to_text, train  # noqa: PLC0415 - lazy
+    from foresail.cli.trained import to_json, to_text  # noqa: PLC0415 - lazy
+    from foresail.cli.training import train  # noqa: PLC0415 - lazy
 
     file = Path(arguments.csv)
     trained = train(

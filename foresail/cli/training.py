@@ -9,28 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from hashlib import sha256
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID, TimeElapsedColumn
 
 from foresail.cli.artifacts import cannot_write, check_output, partial, read_artifact, write_artifact
-from foresail.cli.evaluation import number
 from foresail.cli.packages import flow_model
-from foresail.cli.times import moment, span
 from foresail.domain.errors import ArtifactError
+from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.ahead import step_seconds
 from foresail.forecasting.artifact import FORMAT_VERSION, Card, Weights, for_horizon
 from foresail.forecasting.evaluate import Evaluation, Rules, evaluate, split
 from foresail.forecasting.panel import make_model
 from foresail.forecasting.series import Series
+from foresail.forecasting.task import Task
 
 FLOW = "flow"
 MODELS = (FLOW, "mixture", "seasonal")  # it, and its rivals that need no training
@@ -94,7 +93,7 @@ def train(
 
 def _train_horizon(series: Series, horizon: int, rules: Rules, bar: Progress, work: TaskID) -> Part:
     """An artifact of one horizon, with the scores of its rivals on the same rows."""
-    flow = flow_model()(progress=lambda epoch, *_: bar.update(work, description=f"h={horizon} {FLOW}, pass {epoch}"))
+    flow = _Kept(lambda epoch, *_: bar.update(work, description=f"h={horizon} {FLOW}, pass {epoch}"))
     scores: dict[str, float] = {}
     for name in MODELS:
         bar.update(work, description=f"h={horizon} {name}")
@@ -109,12 +108,38 @@ def _train_horizon(series: Series, horizon: int, rules: Rules, bar: Progress, wo
         train_start=float(series.times[0]),
         train_end=float(series.times[split(series, rules, horizon)[0] - 1]),
         rows=split(series, rules, horizon)[0],
-        settings={"levels": rules.levels, f"h{horizon}": flow.settings()},
+        settings={"levels": rules.levels, f"h{horizon}": flow.settings},
         scores=scores,
         versions={name: version(name) for name in PACKAGES},
         seed=rules.seed,
     )
-    return card, for_horizon(flow.weights(), horizon)
+    return card, for_horizon(flow.weights, horizon)
+
+
+class _Kept:
+    """The flow as it will be read back: what is scored is what is kept, and not one that goes on learning."""
+
+    name = FLOW
+
+    def __init__(self, progress: Callable[[int, float, float], None]) -> None:
+        self.parameters = 0
+        self._progress = progress
+
+    def fit(self, task: Task) -> None:
+        """Learn from the training part."""
+        model = flow_model()
+        flow = model(progress=self._progress)
+        flow.fit(task)
+        self.settings, self.weights, self.parameters = flow.settings(), flow.weights(), flow.parameters
+        self._restored = model.restore(self.settings, self.weights)
+
+    def quantiles(self, task: Task) -> FloatArray:
+        """Of every target, shape (T, Q, I)."""
+        return self._restored.quantiles(task)
+
+    def samples(self, task: Task) -> FloatArray | None:
+        """Of every target, shape (T, S, I)."""
+        return self._restored.samples(task)
 
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:
@@ -156,72 +181,3 @@ def _keep(folder: Path, part: Part) -> None:
         write_artifact(folder, *part)
     except OSError as error:
         raise cannot_write(folder, error) from error
-
-
-def to_json(trained: Trained) -> str:
-    """One object: what the artifact is, and a row for each horizon and model."""
-    card = trained.card
-    return json.dumps(
-        {
-            "file": str(trained.file),
-            "output": str(trained.folder),
-            "model": card.model,
-            "columns": card.indicators,
-            "step_seconds": card.step_seconds,
-            "train_rows": card.rows,
-            "train_start_seconds": card.train_start,
-            "train_end_seconds": card.train_end,
-            "held_out": _rows(trained),
-        }
-    )
-
-
-def _rows(trained: Trained) -> list[dict[str, Any]]:
-    card = trained.card
-    return [
-        {
-            "horizon": horizon,
-            "model": name,
-            **{figure: card.scores.get(f"h{horizon}.{name}.{figure}") for figure in (*FIGURES, "parameters")},
-            "cpu_seconds": trained.cpu_seconds.get(horizon) if name == FLOW else None,
-        }
-        for horizon in card.horizons
-        for name in MODELS
-    ]
-
-
-HEADER = f"{'h':>3} {'model':<10} {'CRPS':>7} {'95 %':>6} {'>q99':>6} {'energy':>7} {'parameters':>10}"
-
-
-def to_text(trained: Trained) -> str:
-    """What was trained, a table of how it fared, and what to do with it."""
-    card = trained.card
-    lines = [
-        f"{trained.file}: {len(card.indicators)} columns, a row each {span(card.step_seconds)}",
-        f"trained on {card.rows} rows, from {moment(card.train_start)} to {moment(card.train_end)}",
-        "scores on the rows behind them, which it did not see, columns scaled to 0 … 1 (lower is better):",
-        HEADER,
-        *map(_line, _rows(trained)),
-        *(f"h={h}: the mixture, which needs no training, is better here" for h in _beaten(card)),
-        *_resumed(trained),
-        f"written to {trained.folder}; foresail forecast predict {trained.file} --model {trained.folder}",
-    ]
-    return "\n".join(lines)
-
-
-def _line(row: dict[str, Any]) -> str:
-    return (
-        f"{row['horizon']:>3} {row['model']:<10} {number(row['crps'], 7, 4)} {number(row['coverage_95'], 6, 3)}"
-        f" {number(row['violation_99'], 6, 4)} {number(row['energy_score'], 7, 4)} {number(row['parameters'], 10, 0)}"
-    )
-
-
-def _beaten(card: Card) -> list[int]:
-    """Horizons at which the flow scored no better than the mixture."""
-    crps = {(h, name): card.scores.get(f"h{h}.{name}.crps", 0.0) for h in card.horizons for name in MODELS}
-    return [h for h in card.horizons if crps[h, FLOW] > crps[h, "mixture"]]
-
-
-def _resumed(trained: Trained) -> list[str]:
-    before = [str(horizon) for horizon in trained.card.horizons if horizon not in trained.cpu_seconds]
-    return [f"taken from an interrupted training: h={', '.join(before)}"] if before else []

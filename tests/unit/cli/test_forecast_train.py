@@ -201,3 +201,18 @@ def test_the_real_flow_is_kept_and_read_back(csv: Path, tmp_path: Path, capsys: 
     assert forecast["source"] == "flow"
     with pytest.raises(ArtifactError):
         read_artifact(tmp_path / "web", step_seconds=60.0)
+
+
+def test_what_is_scored_is_what_is_kept_and_not_what_was_trained(
+    csv: Path, tmp_path: Path, fake_flow: type[FakeFlow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn_on(cls: type[FakeFlow], settings: Any, weights: Any) -> FakeFlow:
+        flow = FakeFlow()
+        flow._weights = {"offset": weights["offset"] + 1000.0}
+        return flow
+
+    assert train(csv, tmp_path / "web") == 0
+    monkeypatch.setattr(FakeFlow, "restore", classmethod(learn_on))
+    assert train(csv, tmp_path / "other") == 0
+    scores = [read_artifact(tmp_path / name)[0].scores["h1.flow.crps"] for name in ("web", "other")]
+    assert scores[1] > 100.0 * scores[0]
