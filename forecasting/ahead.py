@@ -19,6 +19,7 @@ from foresail.forecasting.task import Model, Task, make_task
 
 TRAIN_SHARE = 0.7
 MOST_WEIGHED_ROWS = 1000  # half of an expert's score is of the last 346 rows
+MOST_ROWS = 4000  # that are looked at: fits go back 3000 rows from the first that is weighed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +82,22 @@ def ahead_task(series: Series, horizon: int, *, levels: int = 100, seed: int = 0
             value=len(series),
             remedy="give more rows or a shorter horizon",
         )
+    series = _last(series, MOST_ROWS)
     train = max(int(TRAIN_SHARE * len(series)), len(series) - MOST_WEIGHED_ROWS, least)
     empty = np.flatnonzero(~series.observed[:train].any(axis=0))
     if empty.size:
         raise InputError(
             series.name,
             series.columns[int(empty[0])],
-            f"has no value in the first {train} rows",
+            f"has no value in the first {train} of the last {len(series)} rows",
             value="only missing cells",
             remedy="drop the column or give more rows",
         )
     return make_task(extend(series, horizon), horizon, train, levels=levels, seed=seed)
+
+
+def _last(series: Series, rows: int) -> Series:
+    return Series(series.name, series.columns, series.times[-rows:], series.values[-rows:])
 
 
 def forecast_ahead(task: Task, model: Model) -> Ahead:

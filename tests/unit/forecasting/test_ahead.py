@@ -7,7 +7,7 @@ import pytest
 
 from foresail.domain.errors import ForecastError, InputError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.ahead import MOST_WEIGHED_ROWS, ahead_task, extend, forecast_ahead, step_seconds
+from foresail.forecasting.ahead import MOST_ROWS, MOST_WEIGHED_ROWS, ahead_task, extend, forecast_ahead, step_seconds
 from foresail.forecasting.panel import MODELS, make_model
 from foresail.forecasting.task import Task, make_task
 from tests.unit.forecasting.series import COLUMNS, make_series, make_values
@@ -59,6 +59,8 @@ def test_the_same_seed_gives_the_same_samples() -> None:
 def test_the_last_rows_are_forecast_too_but_not_more_than_experts_remember() -> None:
     task = ahead_task(make_series(make_values(6000)), 2)
     assert len(task.targets) == MOST_WEIGHED_ROWS + 2
+    assert len(task.series) == MOST_ROWS + 2
+    assert task.series.times[-1] == 600.0 * 6001
 
 
 @pytest.mark.parametrize("values", [make_values(40), np.zeros((40, 1)), make_values(13)[:, :1]])
@@ -78,7 +80,7 @@ def test_a_series_that_is_too_short_is_refused() -> None:
 def test_a_column_that_was_not_observed_for_long_is_refused() -> None:
     values = make_values(60)
     values[:50, 2] = np.nan
-    with pytest.raises(InputError, match="c2: has no value in the first 42 rows"):
+    with pytest.raises(InputError, match="c2: has no value in the first 42 of the last 60 rows"):
         ahead_task(make_series(values), 1)
 
 
