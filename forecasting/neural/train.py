@@ -1,7 +1,7 @@
 """Training: likelihood of dequantised scores and CRPS of the marginals; stopped by CRPS and energy score held out.
 
 What is kept is the average of the weights over the last steps at the epoch that scored best on rows behind those it
-learned from, or the identity where nothing scored better. Then each indicator is given as much of it as helped there.
+learned from, or the identity where nothing scored better.
 
 References:
     Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, ICLR.
@@ -19,15 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.energy import energy_score
 from foresail.forecasting.neural.dataset import Examples
 from foresail.forecasting.neural.encoder import Shape
-from foresail.forecasting.neural.flow import Flow, Given
+from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.hierarchy import find_hierarchy
-from foresail.forecasting.neural.marginals import read
+from foresail.forecasting.neural.jury import Rows, crps, make_jury, to_rows, usual_miss
 from foresail.forecasting.neural.optimizer import AdamW
 
-CRPS_LEVELS = 20
 AVERAGED_SHARE = 0.2  # of the steps so far, while these are few
 Progress = Callable[[int, float, float], None]  # epoch, loss, score held out against the identity's
 
@@ -70,27 +68,10 @@ class Fitted:
         """Train on, with rows that have come since among the examples; the identity stays what it is."""
         if self.course.epochs == 0:
             return self
-        course, rows = copy.deepcopy(self.course), _to_rows(examples, self.width)
+        course, rows = copy.deepcopy(self.course), to_rows(examples, self.width)
         for _ in range(passes):
             course.learn(rows)
         return Fitted(course, self.width, self.score)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Examples as tensors; quantiles are about the outcome, in units of what the indicator usually misses it by."""
-
-    scores: Tensor
-    context: Tensor
-    quantiles: Tensor
-    knots: Tensor
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def take(self, rows: Tensor) -> Rows:
-        """Some of the rows."""
-        return Rows(self.scores[rows], self.context[rows], self.quantiles[rows], self.knots)
 
 
 def fit_flow(
@@ -106,17 +87,15 @@ def fit_flow(
     shape = Shape(training.scores.shape[1], training.context.shape[2])
     hierarchy = find_hierarchy(training.scores)
     flow = Flow(shape, hierarchy.order, hierarchy.levels, seed)
-    width = _usual_miss(training)
-    rows, asked = _to_rows(training, width), _to_rows(held_out, width)
-    noise = torch.randn(recipe.draws, *asked.scores.shape, generator=torch.Generator().manual_seed(seed))
-    flow.encoder.standardise(rows.context)
-    start = figures(flow, asked, noise)
-    flow.trust.copy_(torch.isfinite(rows.scores).any(dim=0))
+    width = usual_miss(training)
+    flow.encoder.standardise(torch.from_numpy(training.context).float())
+    rows = to_rows(training, width)
+    jury = make_jury(flow.eval(), to_rows(held_out, width), recipe.draws, seed)
     course = Course(flow, recipe, seed)
     best, best_score = copy.deepcopy(course), 1.0
     for epoch in range(1, recipe.epochs + 1):
         loss = course.learn(rows)
-        score = _against(figures(course.flow, asked, noise), start)
+        score = jury.score(course.flow)
         if progress is not None:
             progress(epoch, loss, score)
         if score < best_score:
@@ -173,48 +152,3 @@ def _loss(flow: Flow, rows: Rows, recipe: Recipe) -> Tensor:
     given = flow.given(rows.context)
     likelihood = flow.log_density(given, rows.scores) / torch.isfinite(rows.scores).sum(dim=1).clamp(min=1)
     return recipe.crps_weight * crps(given, rows).mean() - likelihood.mean()
-
-
-def crps(given: Given, rows: Rows) -> Tensor:
-    """CRPS of each row and indicator over some levels, in what the indicator usually misses by; 0 where missing."""
-    levels = (torch.arange(CRPS_LEVELS) + 0.5) / CRPS_LEVELS
-    normal = torch.special.ndtri(levels)[:, None, None].expand(-1, *rows.scores.shape)
-    values = read(rows.quantiles, rows.knots, given.inverse(normal).transpose(0, 1))
-    levels = levels[None, :, None]
-    losses = 2.0 * torch.maximum(-levels * values, (1.0 - levels) * values).mean(dim=1)
-    return torch.where(torch.isfinite(rows.scores), losses, 0.0)
-
-
-@torch.no_grad()
-def figures(flow: Flow, rows: Rows, noise: Tensor) -> tuple[Tensor, float]:
-    """Mean CRPS of each indicator, shape (I,), and mean energy score."""
-    flow.eval()
-    given = flow.given(rows.context)
-    drawn = read(rows.quantiles, rows.knots, flow.draw(given, noise).transpose(0, 1))
-    drawn = torch.where(torch.isfinite(rows.scores)[:, None], drawn, 0.0).double().numpy()
-    return crps(given, rows).mean(dim=0), float(energy_score(drawn, np.zeros_like(drawn[:, 0])).mean())
-
-
-def _against(found: tuple[Tensor, float], start: tuple[Tensor, float]) -> float:
-    """Mean of CRPS and energy score, each in units of the identity's."""
-    least = 1e-12  # nothing to win where all is certain
-    crps_ratio = float(found[0].sum()) / max(float(start[0].sum()), least)
-    return 0.5 * crps_ratio + 0.5 * found[1] / max(start[1], least)
-
-
-def _to_rows(examples: Examples, width: FloatArray) -> Rows:
-    missed = (examples.marginals.quantiles - examples.outcomes[:, None]) / width
-    return Rows(
-        torch.from_numpy(examples.scores.astype(np.float32)),
-        torch.from_numpy(examples.context).float(),
-        torch.from_numpy(np.where(np.isfinite(missed), missed, 0.0).astype(np.float32)),
-        torch.from_numpy(examples.marginals.knots.astype(np.float32)),
-    )
-
-
-def _usual_miss(examples: Examples) -> FloatArray:
-    """Mean distance of outcomes from the middle of their forecast, 1 where that is 0, shape (I,)."""
-    middle = examples.marginals.quantiles[:, examples.marginals.levels.size // 2]
-    seen = np.isfinite(examples.scores)
-    missed = np.where(seen, np.abs(examples.outcomes - middle), 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    return np.where(missed > 0.0, missed, 1.0)

@@ -17,4 +17,4 @@ def make_quick_model(name: str) -> Model:
     from foresail.forecasting.neural.model import FlowModel  # noqa: PLC0415 - torch is not everywhere
     from foresail.forecasting.neural.train import Recipe  # noqa: PLC0415
 
-    return FlowModel(Recipe(epochs=2, draws=8))
+    return FlowModel(Recipe(epochs=3, rate=1e-2, batch=16, draws=8))

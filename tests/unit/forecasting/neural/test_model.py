@@ -78,13 +78,13 @@ def test_too_little_to_train_on_leaves_the_mixture_to_the_last_bit() -> None:
 
 
 def test_columns_that_cannot_be_foreseen_keep_the_mixture_to_the_last_bit() -> None:
-    task = make_small_task(make_values(400), 300)
+    task = make_small_task(make_values(330), 300)
     model = FlowModel(QUICK)
     model.fit(task)
     mixture = make_model("mixture").quantiles(replace(task, train_rows=100))[200:]
     found = model.quantiles(task)
     np.testing.assert_array_equal(found[:, :, [1, 3]], mixture[:, :, [1, 3]])
-    assert not np.array_equal(found[:, :, 0], mixture[:, :, 0])
+    assert not model.weights()["trust"][[1, 3]].any()
 
 
 def test_saved_and_restored_it_forecasts_the_same_bytes(pair: tuple[FlowModel, Task]) -> None:
@@ -104,7 +104,7 @@ def test_saved_and_restored_it_forecasts_the_same_bytes(pair: tuple[FlowModel, T
 def test_weights_are_a_copy(pair: tuple[FlowModel, Task]) -> None:
     model, _ = pair
     model.weights()["trust"][:] = -1.0
-    assert (model.weights()["trust"] == 1.0).all()
+    assert (model.weights()["trust"] >= 0.0).all()
 
 
 def test_what_belongs_to_no_such_flow_is_refused_by_name(pair: tuple[FlowModel, Task]) -> None:
@@ -146,3 +146,17 @@ def test_after_a_block_it_has_learned_from_what_came_since() -> None:
     live, frozen = model.quantiles(task), FlowModel.restore(model.settings(), model.weights()).quantiles(task)
     np.testing.assert_allclose(live[:144], frozen[:144], rtol=1e-5)
     assert np.abs(live[144:] - frozen[144:]).max() > 1e-3
+
+
+def test_the_unit_of_a_column_scales_its_forecast_and_no_other() -> None:
+    """With a flow that was trained, through training, going on and averaging."""
+    values, unit = make_pair(400), np.array([2.0**12, 1.0, 2.0**-9])
+    found = []
+    for one in (values, values * unit):
+        task = make_small_task(one, 320)
+        model = FlowModel(QUICK)
+        model.fit(task)
+        found.append((model.quantiles(task), model.samples(task), model.weights()["trust"]))
+    np.testing.assert_allclose(found[1][0], found[0][0] * unit, rtol=1e-6)
+    np.testing.assert_allclose(found[1][1], found[0][1] * unit, rtol=1e-6)
+    assert found[0][2].any()
