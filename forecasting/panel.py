@@ -6,7 +6,7 @@
 | marginal | the last 144 rows |
 | seasonal | a period ago + residuals; the last value where no period was found |
 | ridge | regression from the last value + residuals of 288 rows |
-| mixture | all of these with several windows and anchors, analogs, and a forest; averaged online |
+| mixture | all of these with several windows and anchors, analogs, and a forest; averaged online and corrected |
 
 The flow is no panel, but is asked for by name as they are.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.adaptive import adapt
 from foresail.forecasting.analogs import Analogs
 from foresail.forecasting.averaging import average, band_scores, weigh_online
 from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal
@@ -36,10 +37,13 @@ MIXED_LASTS = (72, 288, 1000)
 class Panel:
     """Experts of one kind or several, as one model."""
 
-    def __init__(self, name: str, seat: Callable[[Task], tuple[Sequence[Expert], int]]) -> None:
+    def __init__(
+        self, name: str, seat: Callable[[Task], tuple[Sequence[Expert], int]], *, corrects: bool = False
+    ) -> None:
         self.name = name
         self.parameters = 0
         self._seat = seat
+        self._corrects = corrects
 
     def fit(self, task: Task) -> None:
         """Nothing: experts learn as rows arrive, the training part among them."""
@@ -48,7 +52,8 @@ class Panel:
         """Quantiles of every target in raw units, ascending, shape (T, Q, I)."""
         experts, self.parameters = self._seat(task)
         columns = [self._column(task, experts, column) for column in range(len(task.series.columns))]
-        return np.stack(columns, axis=2)
+        quantiles = np.stack(columns, axis=2)
+        return correct_online(task, quantiles) if self._corrects else quantiles
 
     def samples(self, task: Task) -> FloatArray | None:  # noqa: ARG002 - as the protocol has it
         """None: each column is forecast on its own."""
@@ -63,6 +68,20 @@ class Panel:
         return average(quantiles, weigh_online(scores, task.horizon))
 
 
+def correct_online(task: Task, quantiles: FloatArray) -> FloatArray:
+    """Forecasts, shape (T, Q, I), averaged online with the same ones corrected by how they fared.
+
+    After a shift of the regime the corrected ones soon weigh most, elsewhere they cost next to nothing.
+    """
+    outcomes = task.values[task.targets]
+    corrected = adapt(quantiles, outcomes, task.levels, horizon=task.horizon)
+    columns = []
+    for column, outcome in enumerate(outcomes.T):
+        both = np.stack([quantiles[:, :, column], corrected[:, :, column]])
+        columns.append(average(both, weigh_online(band_scores(both, outcome, task.levels), task.horizon)))
+    return np.stack(columns, axis=2)
+
+
 def make_model(name: str) -> Model:
     """The model of that name: a panel, or the flow, which needs torch.
 
@@ -73,7 +92,12 @@ def make_model(name: str) -> Model:
         from foresail.forecasting.neural.model import FlowModel  # noqa: PLC0415 - torch, in gigabytes
 
         return FlowModel()
-    return Panel(name, _SEATS[name])
+    return make_mixture() if name == "mixture" else Panel(name, _SEATS[name])
+
+
+def make_mixture(*, corrects: bool = True) -> Panel:
+    """The mixture, whose levels are corrected online unless told otherwise."""
+    return Panel("mixture", _mixture, corrects=corrects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.forecasting.data import CONTAINERS, FLEETS, read_containers, read_conversation, read_fleets
 from benchmarks.forecasting.fisher import coin_floor_of, fisher_jobs, summarize_fisher
+from benchmarks.forecasting.published import COSTED
 from benchmarks.forecasting.shift import KINDS, measure_shift
 from benchmarks.forecasting.tables import fisher_table, shift_table, trace_table
 from benchmarks.forecasting.traces import trace_jobs
@@ -20,7 +21,7 @@ from benchmarks.forecasting.work import Row, run_jobs
 from benchmarks.verdicts import Verdict
 from foresail.forecasting.panel import FLOW, MODELS
 
-MIXTURE, ADAPTIVE = "mixture", "mixture, levels corrected"
+MIXTURE = "mixture"
 JUDGED = (MIXTURE, FLOW)
 
 
@@ -82,7 +83,7 @@ def judge_forecasts(report: Mapping[str, Any]) -> list[Verdict]:
     if FLOW in report["fisher"]:
         verdicts += judge_flow(report["fisher"][FLOW])
     if report["shift"]:
-        verdicts += judge_shift(report["shift"][ADAPTIVE], report["shift"][MIXTURE])
+        verdicts += judge_shift(report["shift"])
     return verdicts
 
 
@@ -99,11 +100,9 @@ def forecast_tables(report: Mapping[str, Any]) -> Iterator[Table]:
 def _shifts(containers: Mapping[int, Any], models: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     if MIXTURE not in models or not containers:
         return {}
-    say("a shift, with and without adapting …")
-    return {
-        name: {kind: measure_shift(containers, kind, adapts=name == ADAPTIVE) for kind in KINDS}
-        for name in (MIXTURE, ADAPTIVE)
-    }
+    dear = {number: series for number, series in containers.items() if number in COSTED}
+    say("a shift, with and without correction …")
+    return {kind: measure_shift(dear, kind) for kind in KINDS} if dear else {}
 
 
 def _told(rows: Iterator[Row], count: int, say: Callable[[str], None]) -> Iterator[Row]:

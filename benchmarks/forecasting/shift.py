@@ -15,10 +15,9 @@ import numpy as np
 
 from benchmarks.forecasting.published import DEMAND
 from foresail.domain.timeseries import BoolArray, FloatArray
-from foresail.forecasting.adaptive import adapt
 from foresail.forecasting.copula import read_at
 from foresail.forecasting.evaluate import Rules, scale, split
-from foresail.forecasting.panel import make_model
+from foresail.forecasting.panel import correct_online, make_mixture
 from foresail.forecasting.scores import pinball
 from foresail.forecasting.series import Series
 from foresail.forecasting.task import make_task
@@ -30,7 +29,9 @@ WINDOW_ROWS = 36
 DAY_ROWS = 144
 TARGET = 0.01
 TOLERATED = 2.0 * TARGET
-KINDS = ("none", "level", "noise")
+STATIC, CORRECTED = "mixture, not corrected", "mixture"
+NO_SHIFT = "none"
+KINDS = (NO_SHIFT, "level", "noise")
 
 
 def shifted(series: Series, kind: str) -> tuple[Series, int]:
@@ -49,17 +50,21 @@ def shifted(series: Series, kind: str) -> tuple[Series, int]:
     return replace(series, values=values), row
 
 
-def measure_shift(containers: Mapping[int, Series], kind: str, *, adapts: bool) -> dict[str, Any]:
-    """How the mixture fares from the shift on, one step ahead, with and without correcting its levels."""
-    parts = [_exceeded(*shifted(series, kind), adapts=adapts) for series in containers.values()]
-    rows = min(len(found) for found, _ in parts)
-    exceeded, costs = (np.concatenate([part[:rows] for part in found], axis=1) for found in zip(*parts, strict=True))
-    return {
-        "rows_until_kept": rows_until_kept(exceeded),
-        "violation_99_first_day": float(exceeded[:DAY_ROWS].mean()),
-        "violation_99_later": float(exceeded[DAY_ROWS:].mean()) if len(exceeded) > DAY_ROWS else None,
-        "newsvendor": float(costs.mean()),
-    }
+def measure_shift(containers: Mapping[int, Series], kind: str) -> dict[str, dict[str, Any]]:
+    """How the mixture fares from the shift on, one step ahead, without and with its levels corrected online."""
+    parts = [_forecast(*shifted(series, kind)) for series in containers.values()]
+    rows = min(len(outcomes) for outcomes, _ in parts)
+    figures = {}
+    for place, name in enumerate((STATIC, CORRECTED)):
+        missed = np.concatenate([outcomes[:rows] - tops[place][:rows] for outcomes, tops in parts], axis=1)
+        exceeded = missed > 0.0
+        figures[name] = {
+            "rows_until_kept": rows_until_kept(exceeded),
+            "violation_99_first_day": float(exceeded[:DAY_ROWS].mean()),
+            "violation_99_later": float(exceeded[DAY_ROWS:].mean()) if rows > DAY_ROWS else None,
+            "newsvendor": float(100.0 * pinball(missed, 0.99).mean()),
+        }
+    return figures
 
 
 def rows_until_kept(exceeded: BoolArray) -> int | None:
@@ -77,13 +82,15 @@ def rows_until_kept(exceeded: BoolArray) -> int | None:
     return int(kept[0]) + WINDOW_ROWS if kept.size else None
 
 
-def _exceeded(series: Series, row: int, *, adapts: bool) -> tuple[BoolArray, FloatArray]:
+def _forecast(series: Series, row: int) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+    """Outcomes from the row on, and the .99 quantiles without and with correction, scaled, shape (n, D) each."""
     train = split(series, Rules(), 1)[0]
     task = make_task(series, 1, train)
     columns = [series.columns.index(name) for name in DEMAND]
-    quantiles = make_model("mixture").quantiles(task)[:, :, columns]
-    if adapts:
-        quantiles = adapt(quantiles, series.values[train:, columns], task.levels, horizon=task.horizon)
-    top = read_at(quantiles[row - train :], task.levels, np.array([0.99]))[:, 0]
-    missed = series.values[row:, columns] - top
-    return missed > 0.0, 100.0 * pinball(missed, 0.99) / scale(series, train)[1][columns]
+    span = scale(series, train)[1][columns]
+    static = make_mixture(corrects=False).quantiles(task)
+    tops = [
+        read_at(found[row - train :, :, columns], task.levels, np.array([0.99]))[:, 0] / span
+        for found in (static, correct_online(task, static))
+    ]
+    return series.values[row:, columns] / span, (tops[0], tops[1])

@@ -75,11 +75,11 @@ def shift_table(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """A shift in the middle of the test part: a row per model and kind."""
     title = "A shift of demand: rows until at most 2 % exceed the .99 quantile again, and figures from the shift on"
     table = _table(title, ("rows", "exceeded, first day", "later", "newsvendor's cost"))
-    for model, kinds in found.items():
-        for kind, row in kinds.items():
+    for kind, models in found.items():
+        for model, row in models.items():
             rows = row["rows_until_kept"]
             table.add_row(
-                f"{model}, shift: {kind}",
+                f"shift: {kind}; {model}",
                 "never" if rows is None else str(rows),
                 _percent(row["violation_99_first_day"]),
                 _percent(row["violation_99_later"]),
