@@ -11,15 +11,19 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from foresail.domain.errors import InputError
+from foresail.domain.timeseries import Window
 from foresail.forecaster.questions import Subject
 from foresail.forecaster.settings import Settings
 from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
+from foresail.forecasting.rehearsal import coarsen
+
+Fit = Callable[[Window, float, int], tuple[Any, Any]]  # of a past, a horizon and a seed: card and weights
 
 NICENESS: Final = 10
 REFUSED: Final = 3
@@ -50,20 +54,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(subject: Subject, settings: Settings, now: float, seed: int, folder: Path) -> None:
+def fit_flow(past: Window, horizon_seconds: float, seed: int) -> tuple[Any, Any]:
+    """A flow's card and weights."""
+    from foresail.forecasting.neural.training import train as train_flow  # noqa: PLC0415 - torch
+
+    return train_flow(past, horizon_seconds=horizon_seconds, seed=seed)
+
+
+def train(subject: Subject, settings: Settings, now: float, seed: int, folder: Path, *, fit: Fit = fit_flow) -> None:
     """Read the past, train on it and write the artifact.
 
     Raises:
         InputError: There is too little of it, or it cannot be read.
     """
-    from foresail.forecaster.past import connect, read_past  # noqa: PLC0415 - takes half a second
-    from foresail.forecasting import artifact  # noqa: PLC0415 - safetensors
-    from foresail.forecasting.neural import training  # noqa: PLC0415 - torch
-    from foresail.forecasting.rehearsal import coarsen  # noqa: PLC0415 - with the rest
+    from foresail.forecaster.past import connect, read_past  # noqa: PLC0415 - its client need not be there
+    from foresail.forecasting.artifact import encode  # noqa: PLC0415 - nor need safetensors
 
     past = read_past(connect(settings), subject, settings, now=now)
-    card, weights = training.train(past, horizon_seconds=subject.horizon_seconds, seed=seed)
-    text, stored = artifact.encode(card, weights)
+    text, stored = encode(*fit(past, subject.horizon_seconds, seed))
     (folder / CARD).write_text(text, encoding="utf-8")
     (folder / WEIGHTS).write_bytes(stored)
     write_past(folder, coarsen(past, HISTORY_STEP_SECONDS))

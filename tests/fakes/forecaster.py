@@ -40,11 +40,15 @@ class Fault(StrEnum):
 
 @dataclass
 class FakeForecaster:
-    """Start it with `with FakeForecaster() as forecaster:`; it expects that `level` requests a second come."""
+    """Start it with `with FakeForecaster() as forecaster:`; it expects that `level` requests a second come.
+
+    It gives no more answers than `slow_after`.
+    """
 
     level: float = 20.0
     fault: Fault = Fault.NONE
     again_seconds: float = 0.0
+    slow_after: int = 10**6
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -61,7 +65,7 @@ class FakeForecaster:
         return f"http://{self._server.address}"
 
     def wait_for_release(self) -> None:
-        while self.fault is Fault.SLOW and not self._released.wait(0.02):
+        while (self.fault is Fault.SLOW or len(self.asked) > self.slow_after) and not self._released.wait(0.02):
             pass
 
     def answer(self, body: dict[str, Any]) -> bytes:

@@ -201,18 +201,31 @@ async def test_what_is_not_trained_is_asked_for_again_after_a_while_only(fake: F
         assert (await look(client, fleet))[KEY].source == "flow"
 
 
-async def test_a_fleet_is_asked_for_in_batches_and_what_was_answered_in_time_counts(fake: FakeForecaster) -> None:
-    fleet = make_fleet(2 * BATCH + 1)
-    questions = {
-        key: Question(each.workload, ForecastRequest(make_window(), None, 210.0))
-        for key, each in fleet.workloads.items()
-    }
+def make_questions(count: int) -> dict[WorkloadKey, Question]:
+    request = ForecastRequest(make_window(), None, 210.0)
+    return {key: Question(each.workload, request) for key, each in make_fleet(count).workloads.items()}
+
+
+async def test_a_fleet_is_asked_for_in_batches(fake: FakeForecaster) -> None:
+    questions = make_questions(2 * BATCH + 1)
     async with make_client(fake.url) as client:
         answers = await client.ask(questions)
 
     assert [len(body["workloads"]) for body in fake.asked] == [BATCH, BATCH, 1]
-    assert answers.keys() == fleet.workloads.keys()
+    assert answers.keys() == questions.keys()
     assert all(isinstance(answer, Forecast) for answer in answers.values())
+
+
+async def test_what_was_answered_in_time_counts_and_is_no_reason_to_leave_it_alone(fake: FakeForecaster) -> None:
+    fake.slow_after = 1
+    questions = make_questions(BATCH + 2)
+    async with ForecasterClient(fake.url, HandClock(), deadline_seconds=1.0) as client:
+        answers = list((await client.ask(questions)).values())
+        assert client._failures == 0
+
+    assert sum(isinstance(answer, Forecast) for answer in answers) == BATCH
+    late = [answer for answer in answers if isinstance(answer, Unknown)]
+    assert [answer.reason for answer in late] == ["ForecasterTimeout"] * 2
 
 
 async def test_one_workload_that_is_refused_leaves_the_others_their_forecasts(fake: FakeForecaster) -> None:
