@@ -126,7 +126,7 @@ class _Trained:
                 "horizons",
                 f"was trained for {', '.join(map(str, self.card.horizons))} rows ahead",
                 value=horizon,
-                remedy="ask for one of these, train for more, or add --fallback",
+                remedy="ask for one of these, or train for more",
             )
         try:
             model = flow_model().restore(self.card.settings[f"h{horizon}"], of_horizon(self._weights, horizon))
