@@ -75,17 +75,18 @@ def grow(inputs: FloatArray, outcomes: FloatArray, *, trees: int, questions: int
     count = len(inputs)
     most = trees * (2 * max(count // leaf, 1))
     regressor, threshold, child = np.zeros(most, np.intp), np.zeros(most), np.zeros(most, np.intp)
-    level, made = _Level(np.arange(trees), np.tile(np.arange(count), trees), np.full(trees, count)), trees
+    made = trees
+    level: _Level | None = _Level(np.arange(trees), np.tile(np.arange(count), trees), np.full(trees, count))
     centered = outcomes - outcomes.mean()
     for _ in range(MOST_DEPTH):
+        if level is None:
+            break
         asked, least = _best_questions(level, inputs, centered, questions, leaf, rng)
         split = asked >= 0
-        if not split.any():
-            break
         at = level.places[split]
         regressor[at], threshold[at] = asked[split], least[split]
         child[at] = made + 2 * np.arange(at.size)
-        level = _children(level, inputs, asked, least, made)
+        level = _children(level, inputs, asked, least, made, leaf) if split.any() else None
         made += 2 * at.size
     return Trees(regressor[:made], threshold[:made], child[:made], trees)
 
@@ -94,37 +95,41 @@ def _best_questions(
     level: _Level, inputs: FloatArray, outcomes: FloatArray, questions: int, leaf: int, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
     """Regressor and threshold for each node, shape (G,) each; regressor -1 where no question parts the node."""
-    count = level.sizes.size
-    node, starts = np.repeat(np.arange(count), level.sizes), np.cumsum(level.sizes) - level.sizes
+    count, cells, width = level.sizes.size, inputs.ravel(), inputs.shape[1]
+    starts = np.cumsum(level.sizes) - level.sizes
+    line = level.rows * width
     reached = outcomes[level.rows]
-    total = np.bincount(node, reached, count)
+    total = np.add.reduceat(reached, starts)
     best = total * total / level.sizes * (1.0 + 1e-9)  # what the undivided node explains
     asked, least = np.full(count, -1), np.zeros(count)
     for _ in range(questions):
-        regressor = rng.integers(inputs.shape[1], size=count)
+        regressor = rng.integers(width, size=count)
         chosen = starts + (rng.random(count) * level.sizes).astype(np.intp)
         threshold = inputs[level.rows[chosen], regressor]
-        left = inputs[level.rows, regressor[node]] < threshold[node]
-        size = np.bincount(node, left, count)
-        held = np.bincount(node, np.where(left, reached, 0.0), count)
+        left = cells.take(line + np.repeat(regressor, level.sizes)) < np.repeat(threshold, level.sizes)
+        size = np.add.reduceat(left, starts, dtype=np.float64)
+        held = np.add.reduceat(left * reached, starts)
         rest = level.sizes - size
-        allowed = (size >= leaf) & (rest >= leaf)
         explained = held * held / np.maximum(size, 1.0) + (total - held) ** 2 / np.maximum(rest, 1.0)
-        better = allowed & (explained > best)
+        better = (size >= leaf) & (rest >= leaf) & (explained > best)
         best, asked, least = (
             np.where(better, new, old) for new, old in ((explained, best), (regressor, asked), (threshold, least))
         )
     return asked, least
 
 
-def _children(level: _Level, inputs: FloatArray, asked: IntArray, least: FloatArray, made: int) -> _Level:
-    """The level below: rows of the nodes that were split, in order of the children."""
+def _children(
+    level: _Level, inputs: FloatArray, asked: IntArray, least: FloatArray, made: int, leaf: int
+) -> _Level | None:
+    """The level below: children that are large enough to be split, and their rows in order; None without any."""
     node = np.repeat(np.arange(level.sizes.size), level.sizes)
     kept = asked[node] >= 0
     number = (np.cumsum(asked >= 0) - 1)[node[kept]]
     rows = level.rows[kept]
     right: BoolArray = inputs[rows, asked[node[kept]]] >= least[node[kept]]
     side = 2 * number + right
-    order = np.argsort(side, kind="stable")
     sizes = np.bincount(side)
-    return _Level(made + np.arange(sizes.size), rows[order], sizes)
+    large = sizes >= 2 * leaf
+    rows, side = rows[large[side]], side[large[side]]
+    order = np.argsort(side, kind="stable")
+    return _Level(made + np.flatnonzero(large), rows[order], sizes[large]) if large.any() else None
