@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
+import pytest
 
 from foresail.forecasting.pit import pit
 
@@ -20,8 +21,10 @@ def test_it_is_uniform_where_the_forecast_is_the_truth() -> None:
     np.testing.assert_allclose(counts, 1000.0, atol=4.0 * 31.0)
 
 
-def test_it_is_uniform_where_few_values_are_likely() -> None:
-    quantiles = np.broadcast_to(np.where(LEVELS < 0.3, 0.0, 1.0)[None, :, None], (20_000, 100, 1))
+@pytest.mark.parametrize("dust", [0.0, 1e-107, 1e-12])
+def test_it_is_uniform_where_few_values_are_likely(dust: float) -> None:
+    quantiles = np.where(LEVELS < 0.3, 0.0, 1.0) + dust * np.arange(100)
+    quantiles = np.broadcast_to(quantiles[None, :, None], (20_000, 100, 1))
     outcomes = (np.random.default_rng(0).random((20_000, 1)) >= 0.3).astype(np.float64)
     counts, _ = np.histogram(pit(quantiles, outcomes, seed=1), bins=10, range=(0.0, 1.0))
     np.testing.assert_allclose(counts, 2000.0, atol=4.0 * 45.0)
