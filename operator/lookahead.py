@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
@@ -20,6 +22,8 @@ from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from foresail.operator.wire import Question
 from foresail.policies.scaling.lead_time import horizon_seconds
+
+FAR = 2.0  # a flow bends the mixture's paths; what lies so far beyond all of them is of something else
 
 Forecasts = Mapping[WorkloadKey, Forecast | Unknown]
 
@@ -82,11 +86,28 @@ class LookAhead:
         }
 
     def _choose(self, embedded: Forecast | Unknown, asked: Forecast | Unknown) -> Forecast | Unknown:
-        """The forecaster's where it has one; never where the past is not good enough for the mixture itself."""
+        """The forecaster's where it has a likely one; never where the past is too short for the mixture itself."""
         if isinstance(asked, Forecast) and isinstance(embedded, Forecast):
-            return asked
+            asked = doubt(asked, embedded)
+            if isinstance(asked, Forecast):
+                return asked
         if isinstance(asked, Unknown):
             self._on_fallback(asked.reason)
             if isinstance(embedded, Forecast):
                 return replace(embedded, reason=f"{embedded.reason}; {asked.message}", fallback=asked.message)
         return embedded
+
+
+def doubt(asked: Forecast, embedded: Forecast) -> Forecast | Unknown:
+    """Refuse what is finite and yet cannot be: a median twice as far out as any path of the mixture.
+
+    So a forecaster that mistakes a unit or a workload, or always says zero, moves no replica.
+    """
+    middle = np.median(asked.samples.mean(axis=1), axis=0)
+    paths = embedded.samples.mean(axis=1)
+    far = (middle < paths.min(axis=0) / FAR) | (middle > paths.max(axis=0) * FAR)
+    if not far.any():
+        return asked
+    name = asked.indicators[int(np.argmax(far))]
+    why = f"its {name} lies far from every path of the operator's own forecast"
+    return Unknown(Reason.FORECAST_REFUSED, f"the forecaster's answer was refused: {why}")

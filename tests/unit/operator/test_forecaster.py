@@ -143,6 +143,18 @@ async def test_whatever_is_wrong_the_decision_is_that_without_a_forecaster(fake:
     assert "It is the operator's own: the " in condition.message
 
 
+@pytest.mark.parametrize("level", [0.0, 0.024, 24_000.0, 1e30])
+async def test_a_forecast_that_cannot_be_moves_no_replica(fake: FakeForecaster, level: float) -> None:
+    fake.level, fleet, told = level, make_fleet(), Counter[str]()
+    alone = run_cycle(fleet, await look(None, fleet), Memory())
+    async with make_client(fake.url) as client:
+        forecasts = await look(client, fleet, told)
+
+    assert told == {"ForecastRefused": 1}
+    assert "its requests_per_second lies far from every path" in forecasts[KEY].fallback
+    assert run_cycle(fleet, forecasts, Memory()).decisions[KEY].desired == alone.decisions[KEY].desired
+
+
 async def test_nobody_there_is_told_at_once() -> None:
     async with make_client("http://127.0.0.1:1") as client:
         forecast = (await look(client, make_fleet()))[KEY]
