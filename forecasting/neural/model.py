@@ -82,12 +82,10 @@ class FlowModel:
     def _answer(self, task: Task) -> tuple[FloatArray, FloatArray]:
         """Quantiles, and draws that only their order matters of; kept, as one is asked for after the other."""
         if self._answered is None or self._answered[0] is not task:
-            asked = self._asked(task)
-            noise = torch.randn(
-                len(asked), SAMPLES, asked.scores.shape[1], generator=torch.Generator().manual_seed(task.seed)
-            )
+            asked, past = self._asked(task), _Past(task, self._examples(task))
             parts = [
-                _bend(flow, asked.rows(start, end), noise[start:end]) for flow, start, end in self._flows(task, asked)
+                _bend(flow, asked.rows(start, end), past.normals(flow, start, end))
+                for flow, start, end in self._flows(task, asked)
             ]
             bent, drawn = (np.concatenate(part) for part in zip(*parts, strict=True))
             self._answered = task, (_weighed(task, asked, bent), drawn)
@@ -157,13 +155,41 @@ def _identity(examples: Examples, seed: int) -> Flow:
     return flow.eval()
 
 
-def _bend(flow: Flow, asked: Examples, noise: Tensor) -> tuple[FloatArray, FloatArray]:
-    """Quantiles (T, Q, I) under a flow, and ε from noise (T, S, I)."""
-    normal = torch.from_numpy(asked.marginals.knots).float()[:, None, None].expand(-1, *asked.scores.shape)
+class _Past:
+    """What the last rows that an origin knew came to under a flow: where it is right, draws of a standard normal.
+
+    Where it is not, how indicators went together beyond what it says is in them.
+    """
+
+    def __init__(self, task: Task, examples: Examples) -> None:
+        self._examples, self._horizon = examples, task.horizon
+        self._before = task.train_rows - warm_rows(task)
+        self._room = SAMPLES + task.horizon  # rows that the first target's origin would like to know
+        generator = torch.Generator().manual_seed(task.seed)
+        # A row's chance is its own: for what is missing in it, and for rows before the first one.
+        self._chance = torch.randn(self._room + len(examples), examples.scores.shape[1], generator=generator)
+
+    def normals(self, flow: Flow, start: int, end: int) -> Tensor:
+        """Rows of u: the last ones known to each target's origin, shape (T, S, I), in the order of the hierarchy."""
+        first, last = (self._before + place - self._horizon - SAMPLES + 1 for place in (start, end + SAMPLES - 1))
+        chance = self._chance[first + self._room : last + self._room].clone()
+        known = self._examples.rows(max(first, 0), max(last, 0))
+        if len(known):
+            scores = torch.from_numpy(known.scores).float()
+            with torch.no_grad():
+                given = flow.given(torch.from_numpy(known.context).float())
+                filled = torch.where(torch.isfinite(scores), scores, chance[-len(known) :])
+                chance[-len(known) :] = flow.normals(given, filled)
+        return chance.unfold(0, SAMPLES, 1).transpose(1, 2)
+
+
+def _bend(flow: Flow, asked: Examples, normals: Tensor) -> tuple[FloatArray, FloatArray]:
+    """Quantiles (T, Q, I) under a flow, and ε from u (T, S, I)."""
+    levels = torch.from_numpy(asked.marginals.knots).float()[:, None, None].expand(-1, *asked.scores.shape)
     with torch.no_grad():
         given = flow.given(torch.from_numpy(asked.context).float())
-        scores = given.inverse(normal).transpose(0, 1).double().numpy()
-        drawn = (noise @ given.mixing.transpose(1, 2))[..., torch.argsort(flow.order)].double().numpy()
+        scores = given.inverse(levels).transpose(0, 1).double().numpy()
+        drawn = (normals @ given.mixing.transpose(1, 2))[..., torch.argsort(flow.order)].double().numpy()
     found = np.maximum.accumulate(asked.marginals.read(scores), axis=1)
     same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=(0, 1))
     return np.where(same, asked.marginals.quantiles, found), drawn
