@@ -4,6 +4,7 @@
 |---|---|
 | the last value | last value + rolling residuals |
 | zero | the rolling marginal |
+| the exponentially smoothed level | simple exponential smoothing |
 | the row one period before the target | seasonal naive |
 | a regression | ridge + rolling conformal residuals |
 """
@@ -70,6 +71,14 @@ def last_value(task: Task, window: int) -> Around:
 def marginal(task: Task, window: int) -> Around:
     """What the last `window` rows showed, in any order."""
     return Around(f"marginal-{window}", np.zeros_like(task.carried), window, frozenset({Kind.LEVEL, Kind.COIN_FLIP}))
+
+
+def smoothed(task: Task, share: float, window: int) -> Around:
+    """The level that follows each row by a share of its distance."""
+    level = task.carried.copy()
+    for row in range(1, len(level)):
+        level[row] = level[row - 1] + share * (level[row] - level[row - 1])
+    return Around(f"smoothed-{share}", task.lagged(level), window, frozenset({Kind.LEVEL}))
 
 
 def seasonal(task: Task, period: int, window: int) -> Around:

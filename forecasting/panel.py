@@ -6,7 +6,7 @@
 | marginal | the last 144 rows |
 | seasonal | a period ago + residuals; the last value where no period was found |
 | ridge | regression from the last value + residuals of 288 rows |
-| mixture | all of these with several windows and anchors, analogs, and a forest; averaged online and corrected |
+| mixture | all of these in several forms, smoothed levels, analogs and a forest; averaged online and corrected |
 
 The flow is no panel, but is asked for by name as they are.
 """
@@ -22,7 +22,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.adaptive import adapt
 from foresail.forecasting.analogs import Analogs
 from foresail.forecasting.averaging import average, band_scores, weigh_online
-from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal
+from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal, smoothed
 from foresail.forecasting.forest import Forest
 from foresail.forecasting.ridge import Regression, regress
 from foresail.forecasting.task import Model, Task
@@ -32,6 +32,7 @@ LONG_WINDOW = 1000
 MARGINAL_WINDOW = 144
 MIXED_MARGINALS = (36, 72, 144, 288, 1000)
 MIXED_LASTS = (72, 288, 1000)
+MIXED_SHARES = (0.2, 0.4)
 
 
 class Panel:
@@ -142,6 +143,7 @@ def _mixture(task: Task) -> tuple[Sequence[Expert], int]:
     experts: list[Expert] = [
         *(marginal(task, window) for window in MIXED_MARGINALS),
         *(last_value(task, window) for window in MIXED_LASTS),
+        *(smoothed(task, share, WINDOW) for share in MIXED_SHARES),
         *(seasonal(task, period, LONG_WINDOW) for period in found),
         *(regressed.around(anchor, WINDOW) for anchor in range(len(regression.anchors))),
         regressed.around(0, LONG_WINDOW),
