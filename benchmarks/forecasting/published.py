@@ -1,9 +1,9 @@
 """What others published of the same protocol, and what is asked of ours.
 
 References:
-    HARMONY: arXiv 2408.01000. Means over ten containers are of its `result_Fisher.txt`, each of the input window that is
-    best for it (CRPS 144 rows, squared error 72). It gives neither coverage nor cost: those were measured with its public
-    code as it is on three containers (window 144, seed 2024), by its Gaussian's quantiles.
+    HARMONY: arXiv 2408.01000. Means over ten containers are of its `result_Fisher.txt`, each of the input window that
+    is best for it (CRPS 144 rows, squared error 72). It gives neither coverage nor cost: those were measured with its
+    public code as it is on three containers (window 144, seed 2024), by its Gaussian's quantiles.
 """
 
 from __future__ import annotations
