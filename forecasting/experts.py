@@ -129,11 +129,12 @@ def _make_scales(past: Past, level: FloatArray, span: int) -> FloatArray:
     """The scales; `level` (T, I) is the mean of the last `span` rows."""
     changes = np.zeros_like(past.values)
     np.abs(past.values[1:] - past.values[:-1], out=changes[1:])
-    bursts = moving_means(changes, past.observed, [span])[0]
-    scales = np.stack([np.sqrt(level.T), level.T, bursts.T])  # rows lie side by side: so numpy is quick
+    scales = np.empty((len(SCALES), *level.T.shape))  # rows lie side by side, which numpy is quick with
+    scales[1] = level.T
+    np.sqrt(scales[1], out=scales[0])
+    scales[2] = moving_means(changes, past.observed, [span])[0].T
     scales += LEAST_SCALE * scales.mean(axis=2, keepdims=True)
-    scales[scales <= 0.0] = 1.0
-    return scales.transpose(0, 2, 1)
+    return np.maximum(scales, np.finfo(np.float64).tiny, out=scales).transpose(0, 2, 1)
 
 
 def moving_means(values: FloatArray, observed: BoolArray, spans: Sequence[int]) -> FloatArray:

@@ -2,7 +2,8 @@
 
 Candidates stand in order of trust: the flow, the mixture, the seasonal forecast, the last value. The first one is
 served unless one behind it is clearly better: scores lower by more than MARGIN, or covers what comes when the first
-does not and scores hardly worse. A candidate that was passed over returns when it is no worse than the one in its seat.
+does not and scores hardly worse. A candidate that was passed over returns when it is hardly worse than the one in its
+seat.
 
 Skill is what a forecast's CRPS saves of that of the seasonal-naive forecast, or of the last value where no season is
 known; below 0 it is worse than that.
@@ -21,9 +22,11 @@ from foresail.forecasting.scores import crps
 
 REFERENCES = ("seasonal", "last-value")
 MARGIN = 0.05  # of the CRPS
+HARDLY = 0.02  # of the CRPS: what one that covers may score worse than one that does not
+RETURN = 0.3  # of the margin, by which one that was passed over may be worse to return
 LEAST_OUTCOMES = 30.0
 PROMISED = 0.9  # share of outcomes between the 5 % and the 95 % quantile
-TOLERATED = 0.07  # between that and the share that was met
+TOLERATED = 0.1  # between that and the share that was met
 DISCOUNT = 0.985  # an outcome; half after 46
 
 
@@ -64,23 +67,24 @@ class Verdict(NamedTuple):
     skill: float | None
 
 
-def judge(standings: Sequence[Standing], *, seated: str | None = None) -> Verdict:
+def judge(standings: Sequence[Standing], *, seated: str | None = None, margin: float = MARGIN) -> Verdict:
     """Choose.
 
     Args:
         standings: In order of trust, at least one; all scored on the same outcomes.
         seated: Who is served now.
+        margin: Of the CRPS, by which one must be better to be preferred to one that is trusted more.
     """
     passed: list[str] = []
     for place, candidate in enumerate(standings):
-        why = _objection(candidate, standings[place + 1 :], seated)
+        why = _objection(candidate, standings[place + 1 :], seated, margin)
         if why is None:
             return Verdict(candidate.source, "; ".join(passed), _skill(candidate, standings))
         passed.append(why)
     raise ValueError("standings must name at least one candidate, got none")
 
 
-def _objection(candidate: Standing, rivals: Sequence[Standing], seated: str | None) -> str | None:
+def _objection(candidate: Standing, rivals: Sequence[Standing], seated: str | None, margin: float) -> str | None:
     """Why a candidate is not served: a sentence, or None."""
     if candidate.outcomes < LEAST_OUTCOMES:
         return None
@@ -88,9 +92,9 @@ def _objection(candidate: Standing, rivals: Sequence[Standing], seated: str | No
         if rival.outcomes < LEAST_OUTCOMES:
             continue
         ratio = candidate.over(rival)
-        if ratio > (1.0 if seated == rival.source else 1.0 + MARGIN):
+        if ratio > 1.0 + (RETURN * margin if seated == rival.source else margin):
             return f"{candidate.source} scored {ratio:.2f} times the CRPS of {rival.source} lately"
-        if not candidate.calibrated and rival.calibrated and ratio > 1.0 - MARGIN:
+        if not candidate.calibrated and rival.calibrated and ratio > 1.0 - HARDLY:
             return f"{candidate.source} covered {candidate.covered:.0%} where {PROMISED:.0%} were promised"
     return None
 
@@ -118,7 +122,9 @@ class Tally:
         return [self._standings[name] for name in sources if name in self._standings]
 
     def _noted(self, name: str, samples: FloatArray, outcome: FloatArray) -> Standing:
-        low, high = np.quantile(samples, [(1.0 - PROMISED) / 2.0, (1.0 + PROMISED) / 2.0], axis=0)
+        ordered = np.sort(samples, axis=0)
+        outside = int(0.5 * (1.0 - PROMISED) * (len(ordered) - 1))
+        low, high = ordered[outside], ordered[len(ordered) - 1 - outside]
         score, inside = crps(samples, outcome), float(np.mean((low <= outcome) & (outcome <= high)))
         before = self._standings.get(name)
         if before is None or before.crps.shape != score.shape:

@@ -20,7 +20,7 @@ from foresail.forecasting.past import Past
 
 HALF_LIFE_SECONDS = 7200.0  # an origin's weight: newer noise is likelier
 LEAST_OBSERVED = 0.75  # of a path's steps; the others repeat the step before
-MOST_RATIO = 4.0  # of noise, up or down
+LEAST_RATIO, MOST_RATIO = 0.25, 1.6  # of noise now to then; that it has grown is less sure than that it is calm
 STRETCH = 2.5  # theory below: 1.5; the rest, measured: the weights were fitted to the same residuals
 WIDE = 0.5  # log-normal spread of the forecast that knows next to nothing: 90 % between 0.44 and 2.3 times
 
@@ -66,16 +66,20 @@ def draw(
     places = np.concatenate([picked, [len(past) - 1]])
     blend = experts.blend(places, mixture.weights)
     ahead = picked[:, None] + np.arange(1, steps + 1)
-    residuals = (past.values[ahead] - blend[:-1]) * _fit(experts, picked, mixture.scales)[:, None, :]
+    residuals = past.values[ahead]
+    residuals -= blend[:-1]
+    residuals *= _fit(experts, picked, mixture.scales)[:, None, :]
     below, above = (factor * small_sample_factor(origins.size / steps) for factor in spread)
-    return np.asarray(np.maximum(blend[-1] + np.where(residuals > 0.0, above, below) * residuals, 0.0))
+    residuals *= np.where(residuals > 0.0, above, below)
+    residuals += blend[-1]
+    return np.asarray(np.maximum(residuals, 0.0, out=residuals))
 
 
 def _fit(experts: Experts, origins: IntArray, shares: FloatArray) -> FloatArray:
     """Factors on residuals of past origins, shape (N, I): the weighted geometric mean of the scales' ratios."""
     ratios = np.log(experts.scales[:, -1:] / experts.scales[:, origins])
-    most = np.log(MOST_RATIO)
-    return np.asarray(np.exp(np.clip(np.einsum("ci,cni->ni", shares, ratios), -most, most)))
+    logs = np.einsum("ci,cni->ni", shares, ratios)
+    return np.asarray(np.exp(np.clip(logs, np.log(LEAST_RATIO), np.log(MOST_RATIO))))
 
 
 def small_sample_factor(blocks: float) -> float:

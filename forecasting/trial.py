@@ -12,6 +12,7 @@ from foresail.forecasting.promises import PEAK_STEPS, Promises
 
 TRIAL_SECONDS = 120.0
 PATHS = 50
+MARGIN = 0.2  # the mixture contains its rivals: less than that is chance or a jump gone by, and to follow it costs CRPS
 MIXTURE = "mixture"
 ORDER = (MIXTURE, "seasonal", "last-value")  # in order of trust
 NOBODY_JUDGED = Verdict(MIXTURE, "", None)
@@ -34,13 +35,15 @@ class Trial:
             self._tally.note(kept.said, kept.peak)
             scored = True
         if scored:
-            self.verdict = judge(self._tally.standings(ORDER), seated=self.verdict.source)
+            self.verdict = judge(self._tally.standings(ORDER), seated=self.verdict.source, margin=MARGIN)
 
     def promise(self, past: Past, steps: int, sources: Sequence[str], draw: Callable[[str], FloatArray]) -> None:
         """Let every source promise when it is time; `draw` gives its paths, shape (S, H, I)."""
-        if self._made_at is not None and 0.0 <= past.end - self._made_at < TRIAL_SECONDS:
+        # No oftener than the horizon is long: one jump would break many promises that overlap.
+        wait = max(TRIAL_SECONDS, steps * past.step_seconds)
+        if self._made_at is not None and 0.0 <= past.end - self._made_at < wait:
             return
         first = self._made_at is None
-        self._made_at = past.end - (self.turn * TRIAL_SECONDS if first else 0.0)
+        self._made_at = past.end - (self.turn * wait if first else 0.0)
         said = {name: draw(name)[:, -PEAK_STEPS:].max(axis=1) for name in sources}
         self._promises.make(past.end, past.end + steps * past.step_seconds, steps, said)

@@ -61,10 +61,16 @@ def test_nobody_is_passed_over_on_a_few_outcomes() -> None:
     assert judge(few).skill is None
 
 
-def test_who_was_passed_over_returns_only_when_it_is_no_worse() -> None:
-    hardly_worse, no_worse = panel(1.02, 1.0, 1.5, 1.5), panel(0.99, 1.0, 1.5, 1.5)
-    assert judge(hardly_worse, seated="mixture").source == "mixture"
-    assert judge(no_worse, seated="mixture").source == "flow"
+def test_who_was_passed_over_returns_only_when_it_is_hardly_worse() -> None:
+    worse, hardly_worse = panel(1.03, 1.0, 1.5, 1.5), panel(1.01, 1.0, 1.5, 1.5)
+    assert judge(worse, seated="mixture").source == "mixture"
+    assert judge(worse, seated="flow").source == "flow"
+    assert judge(hardly_worse, seated="mixture").source == "flow"
+
+
+def test_a_wider_margin_keeps_the_one_that_is_trusted_more() -> None:
+    assert judge(panel(1.1, 1.0, 1.5, 1.5)).source == "mixture"
+    assert judge(panel(1.1, 1.0, 1.5, 1.5), margin=0.15).source == "flow"
 
 
 def test_skill_is_what_is_saved_of_the_seasonal_naive_error_and_of_the_last_value_without_a_season() -> None:

@@ -9,7 +9,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.experts import PLAIN, SCALES, make_experts
 from foresail.forecasting.mixture import Mixture
 from foresail.forecasting.past import Past, trust
-from foresail.forecasting.paths import draw, normal_quantiles, small_sample_factor, usable_origins, wide
+from foresail.forecasting.paths import MOST_RATIO, draw, normal_quantiles, small_sample_factor, usable_origins, wide
 from tests.unit.forecasting import rivals
 from tests.unit.forecasting.demand import make_demand_window, make_noise, make_past
 
@@ -51,13 +51,10 @@ def test_the_peak_over_a_span_is_above_every_single_step_of_it() -> None:
 def test_a_path_is_the_expectation_plus_what_was_missed_from_one_origin() -> None:
     past = make_past([1.0, 2.0, 4.0, 8.0, 16.0, 32.0], step_seconds=300.0)
     experts = make_experts(past, 2, [])
-    # From row 2 the last value missed 4 and 12; the level of 300 s rose from 4 to 32, and noise grows with the root of
-    # it, less what is added to every scale; two steps from one origin are half a block: the stretch of few samples is
-    # at its limit, 1.5.
+    # From row 2 the last value missed 4 and 12; the level of 300 s rose from 4 to 32, by more than noise is believed to
+    # grow; two steps from one origin are half a block: the stretch of few samples is at its limit, 1.5.
     path = draw(experts, past, np.array([2]), only("last-value", 2), count=1)
-    added = 0.2 * np.sqrt(past.values[:, 0]).mean()
-    noise = (np.sqrt(32.0) + added) / (np.sqrt(4.0) + added)
-    np.testing.assert_allclose(path[0, :, 0], [32.0 + 4.0 * noise * 1.5, 32.0 + 12.0 * noise * 1.5])
+    np.testing.assert_allclose(path[0, :, 0], [32.0 + 4.0 * MOST_RATIO * 1.5, 32.0 + 12.0 * MOST_RATIO * 1.5])
 
 
 def test_the_factors_of_calibration_act_on_their_own_side() -> None:
