@@ -55,7 +55,7 @@ def make_context(recent: Window, ordered: FloatArray, steps: tuple[int, ...]) ->
         np.full(shape, math.sin(angle)),
         np.full(shape, math.cos(angle)),
     )
-    return np.nan_to_num(np.stack(features, axis=-1))
+    return np.asarray(np.nan_to_num(np.stack(features, axis=-1)))
 
 
 def _at(ordered: FloatArray, level: float) -> FloatArray:

@@ -68,3 +68,10 @@ def trust(window: Window, indicators: Sequence[str] | None = None) -> Past | Non
         end=window.end - stale * window.step_seconds,
         stale_rows=stale,
     )
+
+
+def on_rows(window: Window, past: Past, steps: int) -> FloatArray:
+    """A window read, linear between its rows, on every row of a past and `steps` further, shape (T + steps, I)."""
+    instants = past.end + past.step_seconds * np.arange(1.0 - len(past), steps + 1.0)
+    own = window.end + window.step_seconds * np.arange(1.0 - len(window), 1.0)
+    return np.stack([np.interp(instants, own, column) for column in window.values.T], axis=1)

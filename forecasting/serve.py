@@ -22,7 +22,7 @@ from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.experts import MIDDLE_SECONDS, Experts, IntArray, make_experts
 from foresail.forecasting.mixture import Mixture, alone
-from foresail.forecasting.past import Past, trust
+from foresail.forecasting.past import Past, on_rows, trust
 from foresail.forecasting.paths import draw, usable_origins, wide
 from foresail.forecasting.remembered import Remembered
 from foresail.forecasting.trial import MIXTURE, ORDER, PATHS
@@ -43,12 +43,14 @@ class ForecastRequest:
         history: The last days or weeks at a coarse step, for seasons; None without.
         horizon_seconds: How far to look.
         period_seconds: The season, where it is known; None to find it.
+        borrowed: The season as peers have it, over the recent window and the horizon, for when no own one is found.
     """
 
     recent: Window
     history: Window | None
     horizon_seconds: float
     period_seconds: float | None = None
+    borrowed: Window | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.horizon_seconds) and self.horizon_seconds > 0):
@@ -92,7 +94,9 @@ class MixtureForecaster:
         if origins.size < LEAST_ORIGINS:
             return _guess(window, past, count=self._order.size, steps=steps)
         remembered.renew_seasons(request.history, window, request.period_seconds, reach * window.step_seconds)
-        experts = make_experts(past, reach, remembered.profiles(past, reach))
+        own = remembered.profiles(past, reach)
+        borrowed = [] if own or request.borrowed is None else [on_rows(request.borrowed, past, reach)]
+        experts = make_experts(past, reach, own or borrowed)
         mixture = remembered.mixture(experts, past, origins)
         spread = remembered.calibration.spread
         sources = [source for source in ORDER if source == MIXTURE or source in experts.names]
@@ -105,7 +109,8 @@ class MixtureForecaster:
         source = verdict.source if verdict.source in sources else MIXTURE
         samples = self._paths(experts, past, origins, _of(source, experts, mixture), spread)
         remembered.calibration.promise(past.end, past.end + reach * past.step_seconds, samples)
-        reason = _explain(experts, mixture.weights[-1].mean(axis=1), origins.size, remembered.periods)
+        season = "a season of its peers" if borrowed else _tell_periods(remembered.periods)
+        reason = _explain(experts, mixture.weights[-1].mean(axis=1), origins.size, season)
         return Forecast(
             indicators=window.indicators,
             origin=window.end,
@@ -167,10 +172,13 @@ def _guess(window: Window, past: Past, *, count: int, steps: int) -> Forecast:
     )
 
 
-def _explain(experts: Experts, shares: FloatArray, origins: int, periods: tuple[float, ...]) -> str:
+def _explain(experts: Experts, shares: FloatArray, origins: int, season: str) -> str:
     """A sentence: who has the say at the end of the horizon, by the experts' shares, shape (E,)."""
     loudest = np.argsort(-shares, kind="stable")[:3]
     said = ", ".join(f"{experts.names[index]} {shares[index]:.0%}" for index in loudest)
-    found = " and ".join(f"{period / 3600.0:.1f} h" for period in periods)
-    season = f"a season of {found}" if found else "no season"
     return f"experts weighed by their scores on {origins} past paths ({said}); {season} was found"
+
+
+def _tell_periods(periods: tuple[float, ...]) -> str:
+    found = " and ".join(f"{period / 3600.0:.1f} h" for period in periods)
+    return f"a season of {found}" if found else "no season"

@@ -29,7 +29,7 @@ from foresail.forecaster.register import Register
 from foresail.forecaster.shelf import Served, Shelf
 
 NEEDED: Final = ("torch", "pyro", "safetensors", "prometheus_api_client")
-FLOW: Final = "flow"
+TRAINED: Final = ("flow", "peers")  # sources that rest on a training
 DEADLINE_SHARE: Final = 0.8  # of the deadline; the rest is for the way back
 AGAIN_SECONDS: Final = 60.0  # what is not served now may be then
 LOADING_SECONDS: Final = 5.0
@@ -168,7 +168,7 @@ def _why_not_fit(workload: Workload, served: Served) -> str:
 def _entry(made: Forecast | Unknown) -> dict[str, Any]:
     if isinstance(made, Unknown):
         return _unavailable(made.message, again_seconds=0.0)
-    if made.source != FLOW:  # the operator's own mixture knows more of its past than ours
+    if made.source not in TRAINED:  # the operator's own mixture knows more of its past than ours
         return _unavailable(made.reason, again_seconds=0.0)
     if not (np.isfinite(made.samples).all() and (made.samples >= 0).all()):
         return _unavailable("its model made samples that are not finite, or below zero", again_seconds=0.0)

@@ -40,8 +40,12 @@ class Model(Protocol):
 Restore = Callable[[Any, Any], Model]  # of a card and weights
 
 
-def restore_flow(card: Any, weights: Any) -> Model:
-    """The flow that an artifact holds."""
+def restore_model(card: Any, weights: Any) -> Model:
+    """The model that an artifact holds: a flow, or the prior that a young workload borrows from."""
+    if card.model == "prior":
+        from foresail.forecasting.peers import PeersForecaster  # noqa: PLC0415 - safetensors may not be there
+
+        return PeersForecaster(card, weights)
     from foresail.forecasting.neural.serving import FlowForecaster  # noqa: PLC0415 - torch
 
     return FlowForecaster(card, weights)
@@ -69,7 +73,7 @@ class Served:
 class Shelf:
     """All artifacts; used by one thread."""
 
-    def __init__(self, folder: Path, restore: Restore = restore_flow) -> None:
+    def __init__(self, folder: Path, restore: Restore = restore_model) -> None:
         self.folder = folder
         self._restore = restore
         self.served: dict[WorkloadKey, Served] = {}
@@ -78,8 +82,8 @@ class Shelf:
     def load(self) -> None:
         """Look through the folder; never fails for what lies in it."""
         shutil.rmtree(self.folder / TRAINING, ignore_errors=True)  # what was being trained when a process ended
-        for place in sorted(self.folder.glob("[!.]*/[!.]*/")):
-            self._load_newest(WorkloadKey(place.parent.name, place.name), place)
+        for key, place in places(self.folder):
+            self._load_newest(key, place)
 
     def put(self, key: WorkloadKey, fresh: Path, now: float) -> Served:
         """Take in the folder of a training; the former serves until this is done, and goes on if it is refused.
@@ -93,7 +97,7 @@ class Shelf:
         fresh.replace(place / f"{now * 1000:015.0f}")  # a name that sorts as the instants do
         self.served[key] = served
         self.refused.pop(key, None)
-        for old in _stamps(place)[KEPT:]:
+        for old in stamps(place)[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
         return served
 
@@ -104,7 +108,7 @@ class Shelf:
         shutil.rmtree(self.folder / key.namespace / key.name, ignore_errors=True)
 
     def _load_newest(self, key: WorkloadKey, place: Path) -> None:
-        for folder in _stamps(place):
+        for folder in stamps(place):
             try:
                 self.served[key] = self._read(folder)
             except ArtifactError as error:
@@ -156,7 +160,12 @@ def read_past(folder: Path) -> Window | None:
         return None
 
 
-def _stamps(place: Path) -> list[Path]:
+def places(folder: Path) -> list[tuple[WorkloadKey, Path]]:
+    """The workloads that have artifacts, and where."""
+    return [(WorkloadKey(place.parent.name, place.name), place) for place in sorted(folder.glob("[!.]*/[!.]*/"))]
+
+
+def stamps(place: Path) -> list[Path]:
     """The trainings of a workload, the newest first."""
     return sorted((path for path in place.iterdir() if path.is_dir() and path.name.isdecimal()), reverse=True)
 

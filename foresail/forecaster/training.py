@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import Window
+from foresail.forecaster.peering import fit_peers
 from foresail.forecaster.questions import Subject
 from foresail.forecaster.settings import Settings
 from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
@@ -62,7 +63,7 @@ def fit_flow(past: Window, horizon_seconds: float, seed: int) -> tuple[Any, Any]
 
 
 def train(subject: Subject, settings: Settings, now: float, seed: int, folder: Path, *, fit: Fit = fit_flow) -> None:
-    """Read the past, train on it and write the artifact.
+    """Read the past, train on it and write the artifact; one too short for a flow borrows from its peers.
 
     Raises:
         InputError: There is too little of it, or it cannot be read.
@@ -71,7 +72,14 @@ def train(subject: Subject, settings: Settings, now: float, seed: int, folder: P
     from foresail.forecasting.artifact import encode  # noqa: PLC0415 - nor need safetensors
 
     past = read_past(connect(settings), subject, settings, now=now)
-    text, stored = encode(*fit(past, subject.horizon_seconds, seed))
+    try:
+        found = fit(past, subject.horizon_seconds, seed)
+    except InputError as too_short:
+        try:
+            found = fit_peers(Path(settings.artifacts), subject.key, past, subject.horizon_seconds, seed)
+        except InputError as alone:
+            raise too_short from alone
+    text, stored = encode(*found)
     (folder / CARD).write_text(text, encoding="utf-8")
     (folder / WEIGHTS).write_bytes(stored)
     write_past(folder, coarsen(past, HISTORY_STEP_SECONDS))

@@ -39,6 +39,16 @@ def test_what_a_training_leaves_can_be_put_on_the_shelf(tmp_path: Path) -> None:
     assert served.past.values[0, 0] == pytest.approx(4.0)
 
 
+def test_a_past_too_short_for_a_flow_is_said_where_there_are_no_peers(tmp_path: Path) -> None:
+    def refuse(past: Window, horizon_seconds: float, seed: int) -> Any:
+        raise InputError("history", "rows", "too short", value=len(past), remedy="wait")
+
+    with FakePrometheus(pods=dict(PODS)) as prometheus:
+        settings = Settings(prometheus_url=prometheus.url, history_hours=2.0, artifacts=str(tmp_path))
+        with pytest.raises(InputError, match="too short"):
+            train(make_subject(), settings, NOW, 7, tmp_path, fit=refuse)
+
+
 def test_what_is_wrong_is_one_line_on_stderr(tmp_path: Path) -> None:
     with FakePrometheus() as prometheus:
         settings = Settings(prometheus_url=prometheus.url, history_hours=1.0)

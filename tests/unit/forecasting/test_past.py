@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foresail.domain.timeseries import DEMAND_INDICATORS, Window
-from foresail.forecasting.past import trust
+from foresail.forecasting.past import on_rows, trust
 from tests.builders import NOW, make_window
 
 
@@ -64,3 +64,12 @@ def test_since_a_row_beyond_the_end_nothing_is_left() -> None:
     past = trust(make_window([5.0, 6.0]))
     assert past is not None
     assert past.since(2) is None
+
+
+def test_another_window_is_read_on_the_rows_of_a_past_and_beyond() -> None:
+    past = trust(make_window([5.0, 6.0, 7.0]))
+    assert past is not None
+    instants = NOW + 60.0 * np.arange(-3.0, 3.0)
+    other = Window(("a",), 60.0, float(instants[-1]), instants[:, None] - NOW, np.ones((6, 1), dtype=np.bool_))
+
+    assert on_rows(other, past, 2)[:, 0].tolist() == [-30.0, -15.0, 0.0, 15.0, 30.0]
