@@ -135,13 +135,13 @@ def test_it_must_be_fitted_first() -> None:
 
 def test_after_a_block_it_has_learned_from_what_came_since() -> None:
     """Unless it was restored: what is kept does not change."""
-    values = make_pair(580)
-    task = make_small_task(values, 400)
+    values = make_pair(420)
+    task = make_small_task(values, 260)
     moved = values.copy()
-    moved[400:460] += 0.5
+    moved[260:320] += 0.5
     model, other = FlowModel(QUICK), FlowModel(QUICK)
     model.fit(task)
-    other.fit(make_small_task(moved, 400))
+    other.fit(make_small_task(moved, 260))
     assert all(np.array_equal(a, b) for a, b in zip(model.weights().values(), other.weights().values(), strict=True))
     live, frozen = model.quantiles(task), FlowModel.restore(model.settings(), model.weights()).quantiles(task)
     np.testing.assert_allclose(live[:144], frozen[:144], rtol=1e-5)
@@ -150,10 +150,10 @@ def test_after_a_block_it_has_learned_from_what_came_since() -> None:
 
 def test_the_unit_of_a_column_scales_its_forecast_and_no_other() -> None:
     """With a flow that was trained, through training, going on and averaging."""
-    values, unit = make_pair(400), np.array([2.0**12, 1.0, 2.0**-9])
+    values, unit = make_pair(300), np.array([2.0**12, 1.0, 2.0**-9])
     found = []
     for one in (values, values * unit):
-        task = make_small_task(one, 320)
+        task = make_small_task(one, 260)
         model = FlowModel(QUICK)
         model.fit(task)
         found.append((model.quantiles(task), model.samples(task), model.weights()["trust"]))
