@@ -19,7 +19,7 @@ from foresail.forecasting.season import find_periods, profile
 from foresail.forecasting.trial import Trial
 
 SEASONS_SECONDS = 600.0  # at a cycle of 15 s every 40th call
-WEIGHTS_SECONDS = 60.0  # … every fourth
+WEIGHTS_SECONDS = 90.0  # … every sixth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
