@@ -19,7 +19,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.mixture import softmax
 from foresail.forecasting.scores import pinball
 
-RATE = 1.0
+RATE = 0.5
 DISCOUNT = 0.998  # a row: half after 346 rows; scores of the tails are rare and need a long memory
 BANDS = 20
 
