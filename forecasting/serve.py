@@ -1,6 +1,6 @@
 """The forecaster that needs no training: a calibrated mixture of simple experts, for a fleet, every cycle.
 
-Paths are drawn anew from every window, in a millisecond. What is kept between calls is what changes slowly (the experts'
+Paths are drawn anew from every window, in a millisecond. What is kept between calls is what changes slowly (experts'
 weights for 90 s, seasons for ten minutes, each workload in its own turn, so that no call pays for all) and what no
 window tells: how former forecasts have fared. Ages are counted in the windows' own time, so asking again with the same
 windows gives the same answer.
