@@ -1,9 +1,9 @@
 """Calibration: forecasts are kept until their time has come, then held against what was observed.
 
-The two factors on the spread, below and above the expectation, move after each outcome so that in the long run 5 % fall
-outside on each side:
+Each indicator has two factors on its spread, below and above the expectation. They move after each outcome so that in
+the long run 5 % fall outside on each side:
 
-    log s ← log s + GAIN · (share of indicators outside - 5 %)
+    log s ← log s + GAIN · (1 if outside, else 0, less 5 %)
 
 Promises overlap: a single jump breaks all that were made within a horizon before it. So those of a long horizon count
 less each, else one jump would widen forecasts of ten minutes for hours.
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.forecasting.past import Past
 from foresail.forecasting.promises import PEAK_STEPS, Promises
 
@@ -44,14 +44,14 @@ class Limits(NamedTuple):
 class Calibration:
     """How a workload's forecasts have fared; mutable, one per workload."""
 
-    below: float = 1.0
-    above: float = 1.0
+    below: FloatArray = field(default_factory=lambda: np.ones(1))
+    above: FloatArray = field(default_factory=lambda: np.ones(1))
     _promises: Promises[Limits] = field(default_factory=Promises)
     _outside: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_OUTCOMES))
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """Factors on residuals below and above the expectation."""
+    def spread(self) -> tuple[FloatArray, FloatArray]:
+        """Factors on residuals below and above the expectation, shape (I,), or (1,) before anything was learned."""
         return self.below, self.above
 
     @property
@@ -75,11 +75,11 @@ class Calibration:
             self._learn(kept.peak, kept.said, GAIN * min(OVERLAPPING / kept.rows, 1.0))
 
     def _learn(self, peak: FloatArray, limits: Limits, gain: float) -> None:
-        under, over = float(np.mean(peak < limits.low)), float(np.mean(peak > limits.high))
-        self._outside.append(under + over)
+        under, over = peak < limits.low, peak > limits.high
+        self._outside.append(float(np.mean(under | over)))
         self.below = _moved(self.below, under, gain)
         self.above = _moved(self.above, over, gain)
 
 
-def _moved(spread: float, outside: float, gain: float) -> float:
-    return min(max(spread * float(np.exp(gain * (outside - OUTSIDE))), LEAST_SPREAD), MOST_SPREAD)
+def _moved(spread: FloatArray, outside: BoolArray, gain: float) -> FloatArray:
+    return np.asarray(np.clip(spread * np.exp(gain * (outside - OUTSIDE)), LEAST_SPREAD, MOST_SPREAD))

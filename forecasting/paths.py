@@ -20,8 +20,8 @@ from foresail.forecasting.past import Past
 
 HALF_LIFE_SECONDS = 7200.0  # an origin's weight: newer noise is likelier
 LEAST_OBSERVED = 0.75  # of a path's steps; the others repeat the step before
-LEAST_RATIO, MOST_RATIO = 0.25, 1.6  # of noise now to then; that it has grown is less sure than that it is calm
-STRETCH = 2.5  # theory below: 1.5; the rest, measured: the weights were fitted to the same residuals
+LEAST_RATIO, MOST_RATIO = 0.4, 2.0  # of noise now to then; that it has grown is less sure than that it is calm
+STRETCH = 3.0  # theory below: 1.5; the rest, measured: the weights were fitted to the same residuals
 WIDE = 0.5  # log-normal spread of the forecast that knows next to nothing: 90 % between 0.44 and 2.3 times
 
 
@@ -41,7 +41,7 @@ def draw(
     mixture: Mixture,
     *,
     count: int,
-    spread: tuple[float, float] = (1.0, 1.0),
+    spread: tuple[FloatArray | float, FloatArray | float] = (1.0, 1.0),
 ) -> FloatArray:
     """Draw joint paths from the last row of the past on.
 
@@ -53,7 +53,7 @@ def draw(
         origins: Where residual paths start, at least one.
         mixture: Weights of the experts and of the scales.
         count: Number of paths S.
-        spread: Factors on residuals below and above the expectation.
+        spread: Factors on residuals below and above the expectation, of all or of each indicator.
 
     Returns:
         Shape (S, H, I), not negative.
@@ -61,7 +61,9 @@ def draw(
     steps = mixture.weights.shape[0]
     ages = (origins[-1] - origins) * past.step_seconds
     likely = 1.0 if experts.jumps is None else experts.jumps.likelihood(origins, steps)
-    heard = np.cumsum(likely * np.exp2(-ages / HALF_LIFE_SECONDS))
+    weights = likely * np.exp2(-ages / HALF_LIFE_SECONDS)
+    heard = np.cumsum(weights)
+    worth = heard[-1] ** 2 / np.square(weights).sum()  # as many paths of equal weight
     picked = origins[np.searchsorted(heard, (np.arange(count) + 0.5) / count * heard[-1])]
     places = np.concatenate([picked, [len(past) - 1]])
     blend = experts.blend(places, mixture.weights)
@@ -69,7 +71,7 @@ def draw(
     residuals = past.values[ahead]
     residuals -= blend[:-1]
     residuals *= _fit(experts, picked, mixture.scales)[:, None, :]
-    below, above = (factor * small_sample_factor(origins.size / steps) for factor in spread)
+    below, above = (factor * small_sample_factor(worth / steps) for factor in spread)
     residuals *= np.where(residuals > 0.0, above, below)
     residuals += blend[-1]
     return np.asarray(np.maximum(residuals, 0.0, out=residuals))

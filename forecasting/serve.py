@@ -123,7 +123,7 @@ class MixtureForecaster:
         )
 
     def _paths(
-        self, experts: Experts, past: Past, origins: IntArray, mixture: Mixture, spread: tuple[float, float]
+        self, experts: Experts, past: Past, origins: IntArray, mixture: Mixture, spread: tuple[FloatArray, FloatArray]
     ) -> FloatArray:
         """Paths of the mixture; while there are few past ones, guesses take the place of some."""
         count, steps = self._order.size, mixture.weights.shape[0]

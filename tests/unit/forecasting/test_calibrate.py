@@ -78,8 +78,8 @@ def test_the_factors_stay_within_their_bounds() -> None:
     live(narrow, rows=2000, width=0.01)
     live(wide, rows=2000, width=100.0)
     # The last row that happened to fall inside moved a factor a little off its bound.
-    assert all(MOST_SPREAD - 0.1 < factor <= MOST_SPREAD for factor in narrow.spread)
-    assert wide.spread == (LEAST_SPREAD, LEAST_SPREAD)
+    assert all(MOST_SPREAD - 0.1 < factor <= MOST_SPREAD for factor in np.concatenate(narrow.spread))
+    assert np.concatenate(wide.spread).tolist() == [LEAST_SPREAD, LEAST_SPREAD]
 
 
 def test_the_peak_of_the_last_two_steps_is_what_counts() -> None:
@@ -94,7 +94,7 @@ def test_a_hole_settles_nothing() -> None:
     calibration = Calibration()
     calibration.promise(0.0, 2 * STEP, np.full((10, 2, 1), 5.0))
     calibration.settle(make_observed(np.full((3, 1), 99.0), end=2 * STEP, missing=1))
-    assert calibration.spread == (1.0, 1.0)
+    assert np.concatenate(calibration.spread).tolist() == [1.0, 1.0]
 
 
 def test_the_same_origin_promises_once() -> None:
@@ -106,6 +106,13 @@ def test_the_same_origin_promises_once() -> None:
     once.promise(0.0, STEP, np.full((10, 1, 1), 5.0))
     once.settle(make_observed(np.array([[5.0], [9.0]]), end=STEP))
     assert calibration.spread == once.spread
+
+
+def test_each_indicator_has_factors_of_its_own() -> None:
+    calibration = Calibration()
+    calibration.promise(0.0, STEP, np.full((10, 1, 2), 5.0))
+    calibration.settle(make_observed(np.array([[5.0, 5.0], [5.0, 9.0]]), end=STEP))
+    assert calibration.above[0] < 1.0 < calibration.above[1]
 
 
 def test_a_shorter_horizon_settles_before_a_longer_one_that_was_promised_earlier() -> None:
