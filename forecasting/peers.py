@@ -42,6 +42,6 @@ class PeersForecaster:
         made = self._mixture.forecast(
             {key: replace(request, history=None, borrowed=borrow(self._prior, recent, until=until))}
         )[key]
-        if not isinstance(made, Forecast) or made.source == "last-value":
+        if not isinstance(made, Forecast) or made.source == "last-value" or made.calibrated is False:
             return made
         return replace(made, source=SOURCE, reason=f"{self.card.settings['why']}; {made.reason}")

@@ -24,6 +24,7 @@ from foresail.operator.wire import Question
 from foresail.policies.scaling.lead_time import horizon_seconds
 
 FAR = 2.0  # a flow bends the mixture's paths; what lies so far beyond all of them is of something else
+OUTERMOST = (0.05, 0.95)  # one odd path makes nothing likely
 
 Forecasts = Mapping[WorkloadKey, Forecast | Unknown]
 
@@ -99,15 +100,15 @@ class LookAhead:
 
 
 def doubt(asked: Forecast, embedded: Forecast) -> Forecast | Unknown:
-    """Refuse what is finite and yet cannot be: a median twice as far out as any path of the mixture.
+    """Refuse what is finite and yet cannot be: a median twice as far out as nine in ten paths of the mixture lie.
 
     So a forecaster that mistakes a unit or a workload, or always says zero, moves no replica.
     """
     middle = np.median(asked.samples.mean(axis=1), axis=0)
-    paths = embedded.samples.mean(axis=1)
-    far = (middle < paths.min(axis=0) / FAR) | (middle > paths.max(axis=0) * FAR)
+    low, high = np.quantile(embedded.samples.mean(axis=1), OUTERMOST, axis=0)
+    far = (middle < low / FAR) | (middle > high * FAR)
     if not far.any():
         return asked
     name = asked.indicators[int(np.argmax(far))]
-    why = f"its {name} lies far from every path of the operator's own forecast"
+    why = f"its {name} lies far from what the operator's own forecast expects"
     return Unknown(Reason.FORECAST_REFUSED, f"the forecaster's answer was refused: {why}")

@@ -112,7 +112,7 @@ def _read_forecast(entry: Mapping[str, Any], request: ForecastRequest) -> Answer
         return _refuse("it has samples that are NaN or infinite")
     if (samples < 0).any():
         return _refuse("it has samples below zero")
-    calibrated = entry.get("calibrated")
+    calibrated, skill = entry.get("calibrated"), entry.get("skill")
     return Forecast(
         indicators=window.indicators,
         origin=window.end,
@@ -121,6 +121,7 @@ def _read_forecast(entry: Mapping[str, Any], request: ForecastRequest) -> Answer
         source=_text(entry["source"])[:32],
         reason=_text(entry["reason"]),
         calibrated=calibrated if isinstance(calibrated, bool) else None,
+        skill=float(skill) if isinstance(skill, int | float) and math.isfinite(skill) else None,
     )
 
 

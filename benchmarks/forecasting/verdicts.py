@@ -18,6 +18,8 @@ def judge_fisher(found: Mapping[str, Any], model: str, *, everywhere: bool) -> I
     """Fisher's protocol; means are only judged over all ten containers."""
     if everywhere:
         yield _at_most(f"{model}: mean CRPS, ten containers", found["crps"], published.CRPS, 4)
+        least, honest = published.LEAST_HONEST_CRPS, found["crps"] > published.LEAST_HONEST_CRPS
+        yield _verdict(f"{model}: … leaks nothing of the future", f"> {least:.3f}", f"{found['crps']:.4f}", met=honest)
         yield _at_most(f"{model}: … informative columns", found["informative_crps"], published.INFORMATIVE_CRPS, 4)
         yield _at_most(f"{model}: mean squared error", found["mse"], published.MSE, 4)
         yield _within(f"{model}: 95 % interval covers", found["coverage_95"], published.COVERAGE_95)

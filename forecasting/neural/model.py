@@ -191,7 +191,7 @@ def _bend(flow: Flow, asked: Examples, normals: Tensor) -> tuple[FloatArray, Flo
         scores = given.inverse(levels).transpose(0, 1).double().numpy()
         drawn = (normals @ given.mixing.transpose(1, 2))[..., torch.argsort(flow.order)].double().numpy()
     found = np.maximum.accumulate(asked.marginals.read(scores), axis=1)
-    same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=(0, 1))
+    same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=1, keepdims=True)
     return np.where(same, asked.marginals.quantiles, found), drawn
 
 

@@ -89,13 +89,21 @@ class FlowForecaster:
             refused = refused or "the flow no longer holds what it promises"
         if refused:
             return replace(made, samples=made.samples.copy(), reason=f"{refused}; instead: {made.reason}")
-        return replace(made, samples=samples, source="flow", reason=self.card.settings["why"], calibrated=calibrated)
+        scores = self.card.scores
+        return replace(
+            made,
+            samples=samples,
+            source="flow",
+            reason=self.card.settings["why"],
+            calibrated=calibrated,
+            skill=1.0 - scores["crps"] / scores["crps_naive"] if scores.get("crps_naive") else None,
+        )
 
     def _refusal(self, made: Forecast, request: ForecastRequest) -> str:
         """Why the flow may not serve, empty when it may."""
         card = self.card
         if made.source == "last-value":
-            return "too little of the last hours was observed for the flow"
+            return "the mixture that the flow bends rests on the last value"
         if request.recent.indicators != card.indicators:
             return f"the flow was trained on {', '.join(card.indicators)}"
         if abs(request.recent.step_seconds - card.step_seconds) > 0.01 * card.step_seconds:

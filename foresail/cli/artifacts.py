@@ -76,7 +76,8 @@ def check_output(folder: Path) -> Path:
             if folder.exists()
             else []
         )
-        partial(folder).mkdir(exist_ok=True)
+        if not others:
+            partial(folder).mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
     if others:

@@ -38,7 +38,6 @@ Without --model nothing is trained: the mixture of simple experts forecasts. Wit
 rows must be those that the model was trained on; rows may have been added since. Each forecast says what made it.
 """
 MODELS = ("mixture", "last", "marginal", "seasonal", "ridge")
-TRAINED = ("flow",)  # half a minute a file and horizon, and needs torch
 TRAINED = ("flow",)  # need torch, and a minute a horizon
 
 

@@ -33,7 +33,7 @@ TRAINED: Final = ("flow", "peers")  # sources that rest on a training
 DEADLINE_SHARE: Final = 0.8  # of the deadline; the rest is for the way back
 AGAIN_SECONDS: Final = 60.0  # what is not served now may be then
 LOADING_SECONDS: Final = 5.0
-FIELDS: Final = ("indicators", "origin", "step_seconds", "source", "reason", "calibrated")
+FIELDS: Final = ("indicators", "origin", "step_seconds", "source", "reason", "calibrated", "skill")
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -69,9 +69,8 @@ class Desk:
 
     async def answer(self, questions: Questions) -> bytes:
         """The body of the answer."""
-        for workload in questions.workloads:
-            self._register.note(to_subject(workload), self._clock())
         until = time.monotonic() + DEADLINE_SHARE * questions.deadline_seconds
+        self._register.note_all([to_subject(workload) for workload in questions.workloads], self._clock())
         with self._metrics.answer_seconds.time():
             if self.problem:  # the thread is busy with it
                 return self._tell(questions, lambda _: _unavailable(self.problem, again_seconds=LOADING_SECONDS))

@@ -61,7 +61,8 @@ class ForecasterMetrics:
         self.training_seconds.observe(seconds)
 
     def note_served(self, key: WorkloadKey, served: Served) -> None:
-        """A model is on the shelf."""
+        """A model is on the shelf, in place of another."""
+        self.forget(key)
         self.serves.labels(*key).set(served.serves)
         for than, ratio in skills(served).items():
             self.skill.labels(*key, than).set(ratio)

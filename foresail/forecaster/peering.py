@@ -12,6 +12,7 @@ from foresail.domain.errors import InputError
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.shelf import places, read_past, stamps
+from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 LEAST_PEERS: Final = 3
 LEAST_SECONDS: Final = 2 * 86_400.0  # of a peer's past: two of each hour of the day
@@ -34,7 +35,7 @@ def fit_peers(folder: Path, key: WorkloadKey, past: Window, horizon_seconds: flo
     from foresail.forecasting.artifact import Card  # noqa: PLC0415 - safetensors may not be there
     from foresail.forecasting.neural.prior import fit_prior  # noqa: PLC0415 - torch
 
-    peers = read_peers(folder, key)
+    peers = read_peers(folder, key, step_seconds=coarsen(past, HISTORY_STEP_SECONDS).step_seconds)
     if len(peers) < LEAST_PEERS:
         raise InputError(
             "peers",
@@ -60,11 +61,12 @@ def fit_peers(folder: Path, key: WorkloadKey, past: Window, horizon_seconds: flo
     return card, prior.arrays()
 
 
-def read_peers(folder: Path, key: WorkloadKey) -> list[Window]:
-    """The newest kept past of every other workload, its first indicator, where it is long enough."""
+def read_peers(folder: Path, key: WorkloadKey, *, step_seconds: float) -> list[Window]:
+    """The newest kept past of every other workload, its first indicator, where it is long enough and on that step."""
     newest = [stamps(place)[:1] for other, place in places(folder) if other != key]
     pasts = [read_past(found[0]) for found in newest if found]
-    return [_first(past) for past in pasts if past is not None and past.end - past.start >= LEAST_SECONDS]
+    known = [past for past in pasts if past is not None and past.step_seconds == step_seconds]
+    return [_first(past) for past in known if past.end - past.start >= LEAST_SECONDS]
 
 
 def _first(past: Window) -> Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from foresail.forecaster.questions import Subject
 
 FIRST_RETRY_SECONDS: Final = 300.0  # after a failure; twice as long after each further one
 LOOSE: Final = 1.5  # a model looks as much further as it was trained to
+MOST_WORKLOADS: Final = 5000  # more are not trained: anybody may ask
 TOUCH_SECONDS: Final = 3600.0  # that somebody asked is written down as often
 
 logger = logging.getLogger(__name__)
@@ -75,10 +76,17 @@ class Register:
             register.entries.clear()
         return register
 
-    def note(self, subject: Subject, now: float) -> None:
-        """Somebody asked for a workload."""
+    def note_all(self, subjects: Iterable[Subject], now: float) -> None:
+        """Somebody asked for these workloads."""
+        changed = [self._note(subject, now) for subject in subjects]
+        if any(changed):
+            self.save()
+
+    def _note(self, subject: Subject, now: float) -> bool:
         entry = self.entries.get(subject.key)
         if entry is None:
+            if len(self.entries) >= MOST_WORKLOADS:
+                return False
             self.entries[subject.key] = Entry(subject, now)
         elif subject.model_copy(update={"horizon_seconds": entry.subject.horizon_seconds}) != entry.subject:
             entry.subject, entry.asked_at, entry.failures, entry.failure = subject, now, 0, ""
@@ -87,8 +95,8 @@ class Register:
         elif now - entry.asked_at > TOUCH_SECONDS:
             entry.asked_at = now
         else:
-            return
-        self.save()
+            return False
+        return True
 
     def next_due(self, now: float) -> Entry | None:
         """Who is to be trained now: who has waited longest for it."""

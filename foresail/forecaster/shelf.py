@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -151,11 +154,11 @@ def write_past(folder: Path, past: Window) -> None:
 def read_past(folder: Path) -> Window | None:
     """The past that was kept; without it, forecasts know no seasons."""
     try:
-        with np.load(folder / PAST, allow_pickle=False) as kept:
+        with np.load(BytesIO((folder / PAST).read_bytes()), allow_pickle=False) as kept:
             values, (end, step), names = kept["values"], kept["grid"].tolist(), kept["indicators"].tolist()
         observed = np.isfinite(values)
         return Window(tuple(names), step, end, np.where(observed, values, 0.0), observed)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         logger.warning("no past is kept in %s: %s", folder, error)
         return None
 

@@ -22,13 +22,12 @@ from foresail.forecaster.peering import fit_peers
 from foresail.forecaster.questions import Subject
 from foresail.forecaster.settings import Settings
 from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
-from foresail.forecasting.rehearsal import coarsen
+from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 Fit = Callable[[Window, float, int], tuple[Any, Any]]  # of a past, a horizon and a seed: card and weights
 
 NICENESS: Final = 10
 REFUSED: Final = 3
-HISTORY_STEP_SECONDS: Final = 300.0  # of what seasons are found in, as the operator's own history
 
 
 def to_job(subject: Subject, settings: Settings, *, now: float, seed: int) -> bytes:

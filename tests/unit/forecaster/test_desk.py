@@ -170,7 +170,7 @@ async def test_who_has_no_model_is_remembered_and_told(house: House) -> None:
 
 
 async def test_why_there_is_no_model_is_told(house: House) -> None:
-    house.register.note(make_subject_of_question(), NOW)
+    house.register.note_all([make_subject_of_question()], NOW)
     house.register.begin(KEY, NOW)
     house.register.fail(KEY, "history: too short")
     answer = await house.ask()
@@ -179,7 +179,7 @@ async def test_why_there_is_no_model_is_told(house: House) -> None:
 
 
 async def test_who_is_trained_for_the_first_time_is_said_to_be(house: House) -> None:
-    house.register.note(make_subject_of_question(), NOW)
+    house.register.note_all([make_subject_of_question()], NOW)
     house.register.begin(KEY, NOW)
     answer = await house.ask()
     assert isinstance(answer, Unknown)

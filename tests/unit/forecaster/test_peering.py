@@ -42,6 +42,7 @@ def shelf(tmp_path: Path) -> Path:
     for number in range(3):
         keep(tmp_path, f"peer-{number}", make_days(3.0, level=10.0 * (number + 1), seed=number))
     keep(tmp_path, "young", make_days(0.1, level=5.0))
+    keep(tmp_path, "coarse", make_days(3.0, level=5.0, step_seconds=360.0))
     keep(tmp_path, "chat", make_days(3.0, level=5.0))
     return tmp_path
 
@@ -51,8 +52,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peering, "STEPS", 10)
 
 
-def test_peers_are_the_others_whose_past_is_long_enough(shelf: Path) -> None:
-    found = read_peers(shelf, KEY)
+def test_peers_are_the_others_whose_past_is_long_enough_and_on_the_same_step(shelf: Path) -> None:
+    found = read_peers(shelf, KEY, step_seconds=300.0)
 
     assert [past.indicators for past in found] == [DEMAND_INDICATORS[:1]] * 3
 

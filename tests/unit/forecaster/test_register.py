@@ -18,7 +18,7 @@ def make_register(folder: Path) -> Register:
 @pytest.fixture
 def register(tmp_path: Path) -> Register:
     known = make_register(tmp_path)
-    known.note(make_subject(), NOW)
+    known.note_all([make_subject()], NOW)
     return known
 
 
@@ -70,17 +70,17 @@ def test_a_training_that_was_ended_on_purpose_is_due_again_at_once(register: Reg
 def test_what_is_asked_otherwise_is_trained_anew(register: Register, changes: dict[str, object]) -> None:
     register.begin(KEY, NOW)
     register.succeed(KEY, make_subject(), NOW)
-    register.note(make_subject(**changes), NOW)
+    register.note_all([make_subject(**changes)], NOW)
     assert due(register, NOW)
 
 
 def test_a_model_looks_a_little_further_than_it_was_trained_to(register: Register) -> None:
     register.begin(KEY, NOW)
     register.succeed(KEY, make_subject(), NOW)
-    register.note(make_subject(horizon_seconds=300.0), NOW)
+    register.note_all([make_subject(horizon_seconds=300.0)], NOW)
     assert not due(register, NOW)
-    register.note(make_subject(horizon_seconds=330.0), NOW)
-    register.note(make_subject(horizon_seconds=100.0), NOW)
+    register.note_all([make_subject(horizon_seconds=330.0)], NOW)
+    register.note_all([make_subject(horizon_seconds=100.0)], NOW)
     entry = register.next_due(NOW)
     assert entry is not None
     assert entry.subject.horizon_seconds == 330.0
@@ -98,14 +98,14 @@ def test_whose_artifact_is_gone_is_due_at_once(register: Register) -> None:
 def test_who_waits_longest_comes_first(register: Register) -> None:
     register.begin(KEY, NOW)
     register.succeed(KEY, make_subject(), NOW - EVERY_SECONDS)
-    register.note(make_subject(name="code"), NOW)
+    register.note_all([make_subject(name="code")], NOW)
     entry = register.next_due(NOW)
     assert entry is not None
     assert entry.subject.name == "code"  # it has none at all
 
 
 def test_who_is_not_asked_for_is_forgotten(register: Register, tmp_path: Path) -> None:
-    register.note(make_subject(), NOW + TOUCH_SECONDS + 1)
+    register.note_all([make_subject()], NOW + TOUCH_SECONDS + 1)
     assert register.forget(NOW) == []
     assert register.forget(NOW + TOUCH_SECONDS + 2) == [KEY]
     assert make_register(tmp_path).entries == {}
@@ -115,7 +115,7 @@ def test_who_is_not_asked_for_is_forgotten(register: Register, tmp_path: Path) -
 
 def test_on_a_full_disk_it_goes_on_in_memory(register: Register, tmp_path: Path) -> None:
     register.path = tmp_path / "nowhere" / "workloads.json"
-    register.note(make_subject(name="code"), NOW)
+    register.note_all([make_subject(name="code")], NOW)
     assert len(register.entries) == 2
 
 

@@ -102,10 +102,20 @@ def test_what_was_being_trained_when_a_process_ended_is_swept_away(tmp_path: Pat
     assert not (tmp_path / TRAINING).exists()
 
 
-def test_without_its_past_a_model_serves_without_seasons(tmp_path: Path) -> None:
+def cut_off(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def flip(whole: bytes) -> bytes:
+    middle = len(whole) // 3
+    return whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_off, flip, lambda _: b"nothing", lambda _: b""])
+def test_without_its_past_a_model_serves_without_seasons(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     put(make_shelf(tmp_path), 1, NOW)
     (folder,) = (tmp_path / "prod" / "chat").iterdir()
-    (folder / PAST).write_bytes(b"nothing")
+    (folder / PAST).write_bytes(damage((folder / PAST).read_bytes()))
     served = make_shelf(tmp_path).served[KEY]
     assert served.past is None
     assert np.array_equal(served.model.weights["w"], np.arange(3.0))  # type: ignore[attr-defined]

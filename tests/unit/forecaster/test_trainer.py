@@ -34,7 +34,7 @@ class House:
         self.shelf.load()
         self.metrics = ForecasterMetrics()
         self.register = Register.open(kept / "workloads.json", self.settings.train_every_seconds)
-        self.register.note(make_subject(), time.time())
+        self.register.note_all([make_subject()], time.time())
         self.trainer = Trainer(
             self.settings,
             self.register,

@@ -17,7 +17,7 @@ from foresail.domain.timeseries import DEMAND_INDICATORS, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from foresail.operator.forecaster import BATCH, FAILURES, REST, ForecasterClient
-from foresail.operator.lookahead import LookAhead
+from foresail.operator.lookahead import LookAhead, doubt
 from foresail.operator.wire import Question
 from foresail.policies.cycle import run_cycle
 from tests.builders import NOW, make_observation, make_snapshot, make_workload
@@ -151,8 +151,18 @@ async def test_a_forecast_that_cannot_be_moves_no_replica(fake: FakeForecaster, 
         forecasts = await look(client, fleet, told)
 
     assert told == {"ForecastRefused": 1}
-    assert "its requests_per_second lies far from every path" in forecasts[KEY].fallback
+    assert "its requests_per_second lies far from what" in forecasts[KEY].fallback
     assert run_cycle(fleet, forecasts, Memory()).decisions[KEY].desired == alone.decisions[KEY].desired
+
+
+@pytest.mark.parametrize(("odd", "level"), [(0.0, 0.0), (60.0, 100.0)])
+def test_one_odd_path_of_the_mixture_makes_no_other_forecast_likely(odd: float, level: float) -> None:
+    samples = np.full((200, 4, 3), 5.0)
+    samples[0] = odd
+    embedded = Forecast(DEMAND_INDICATORS, NOW, 15.0, samples, "mixture", "")
+    asked = replace(embedded, samples=np.full((200, 4, 3), level), source="flow")
+
+    assert isinstance(doubt(asked, embedded), Unknown)
 
 
 async def test_nobody_there_is_told_at_once() -> None:
