@@ -54,8 +54,8 @@ def prometheus() -> Iterator[FakePrometheus]:
 def settings(prometheus: FakePrometheus) -> Settings:
     return Settings(
         prometheus_url=prometheus.url,
-        prometheus_timeout_seconds=1.0,
-        prometheus_deadline_seconds=1.5,
+        prometheus_timeout_seconds=3.0,
+        prometheus_deadline_seconds=4.0,
         prometheus_max_bytes=2**20,
         history_hours=2.0,
     )
