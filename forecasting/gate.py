@@ -1,7 +1,6 @@
 """The gate: which of several forecasters is served, by how their forecasts have fared on the same outcomes.
 
-Candidates stand in order of trust: the mixture, the seasonal forecast, the last value. (A flow stands before them: it
-is judged where it is trained, and gives way when it no longer covers what comes; neural/training, neural/serving.) The
+Candidates stand in order of trust: a flow where there is one, the mixture, the seasonal forecast, the last value. The
 first is served unless one behind it is clearly better: scores lower by more than MARGIN, or covers what comes when the
 first does not and scores hardly worse. A candidate that was passed over returns when it is hardly worse than the one in
 its seat.

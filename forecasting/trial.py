@@ -20,10 +20,19 @@ NOBODY_JUDGED = Verdict(MIXTURE, "", None)
 
 @dataclass(slots=True)
 class Trial:
-    """One workload's; mutable. `turn` (0 … 1) is its place among the others, so that not all promise at once."""
+    """One workload's; mutable.
+
+    Args:
+        turn: Its place (0 … 1) among the others, so that not all promise at once.
+        verdict: Who is served, and why.
+        order: Candidates in order of trust.
+        margin: Of the CRPS, by which one must be better to be preferred to one that is trusted more.
+    """
 
     turn: float = 0.0
     verdict: Verdict = NOBODY_JUDGED
+    order: tuple[str, ...] = ORDER
+    margin: float = MARGIN
     _tally: Tally = field(default_factory=Tally)
     _promises: Promises[dict[str, FloatArray]] = field(default_factory=Promises)
     _made_at: float | None = None
@@ -35,7 +44,7 @@ class Trial:
             self._tally.note(kept.said, kept.peak)
             scored = True
         if scored:
-            self.verdict = judge(self._tally.standings(ORDER), seated=self.verdict.source, margin=MARGIN)
+            self.verdict = judge(self._tally.standings(self.order), seated=self.verdict.source, margin=self.margin)
 
     def promise(self, past: Past, steps: int, sources: Sequence[str], draw: Callable[[str], FloatArray]) -> None:
         """Let every source promise when it is time; `draw` gives its paths, shape (S, H, I)."""

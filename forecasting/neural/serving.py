@@ -7,6 +7,7 @@ they lie. Where it cannot serve, the mixture does, and says why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,12 +20,16 @@ from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.artifact import Card, Weights
 from foresail.forecasting.calibrate import Calibration
 from foresail.forecasting.context import make_context
+from foresail.forecasting.gate import Verdict
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import restore_flow
 from foresail.forecasting.past import trust
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.trial import Trial
 
+FLOW, MIXTURE = "flow", "mixture"
+MARGIN = 0.02  # of the CRPS: a flow may score so much worse than the mixture before it gives way
 FURTHER = 1.5  # times the horizon that it was trained for, and it is not asked
 
 
@@ -69,6 +74,7 @@ class FlowForecaster:
         self._flow = restore_flow(card.settings["flow"], weights)
         self._mixture = MixtureForecaster(samples=samples, seed=seed)
         self._calibration = Calibration()
+        self._trial = Trial(verdict=Verdict(FLOW, "", None), order=(FLOW, MIXTURE), margin=MARGIN)
 
     def forecast(self, key: WorkloadKey, request: ForecastRequest) -> Forecast | Unknown:
         """Forecast the workload; call it once per cycle."""
@@ -84,16 +90,18 @@ class FlowForecaster:
         bent = bend(self._flow, ordered, make_context(request.recent, ordered, steps)).transpose(1, 0, 2)
         ranks = np.argsort(np.argsort(made.samples, axis=0, kind="stable"), axis=0)
         samples = np.take_along_axis(bent, ranks, axis=0)
-        calibrated = self._settle(request.recent, samples)
+        calibrated = self._settle(request.recent, {FLOW: samples, MIXTURE: made.samples})
         if calibrated is False:
             refused = refused or "the flow no longer holds what it promises"
+        if self._trial.verdict.source != FLOW:
+            refused = refused or self._trial.verdict.reason
         if refused:
             return replace(made, samples=made.samples.copy(), reason=f"{refused}; instead: {made.reason}")
         scores = self.card.scores
         return replace(
             made,
             samples=samples,
-            source="flow",
+            source=FLOW,
             reason=self.card.settings["why"],
             calibrated=calibrated,
             skill=1.0 - scores["crps"] / scores["crps_naive"] if scores.get("crps_naive") else None,
@@ -112,9 +120,12 @@ class FlowForecaster:
             return f"the flow was trained to look {card.settings['horizon_seconds']:g} s ahead"
         return "" if card.settings["serves"] else str(card.settings["why"])
 
-    def _settle(self, recent: Window, samples: FloatArray) -> bool | None:
-        past = trust(recent)
+    def _settle(self, recent: Window, said: Mapping[str, FloatArray]) -> bool | None:
+        """Score what was promised and has come, and promise anew; whether the flow is calibrated."""
+        past, steps = trust(recent), said[FLOW].shape[1]
         if past is not None:
             self._calibration.settle(past)
-            self._calibration.promise(recent.end, recent.end + samples.shape[1] * recent.step_seconds, samples)
+            self._calibration.promise(recent.end, recent.end + steps * recent.step_seconds, said[FLOW])
+            self._trial.settle(past)
+            self._trial.promise(past, steps, (FLOW, MIXTURE), said.__getitem__)
         return self._calibration.calibrated

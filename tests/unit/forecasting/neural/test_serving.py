@@ -127,6 +127,23 @@ def test_what_it_was_not_trained_for_the_mixture_forecasts_and_says_so(
     assert said in made.reason
 
 
+def test_a_flow_that_scores_worse_than_the_mixture_gives_way_and_says_so(past: Window, trained: Trained) -> None:
+    weights = {name: weight.copy() for name, weight in trained[1].items()}
+    own = next(name for name in weights if name.endswith("encoder.own"))
+    weights[own][:, 1] = -5.0  # far too wide
+    weights["trust"][:] = 1.0
+    forecaster = FlowForecaster(make_card(trained), weights)
+
+    made = [forecaster.forecast(KEY, ask(cut(past, 0, row))) for row in range(300, len(past), 2)]
+
+    sources = [each.source for each in made if isinstance(each, Forecast)]
+    assert sources[0] == "flow"
+    assert sources[-1] != "flow"
+    last = made[-1]
+    assert isinstance(last, Forecast)
+    assert "flow" in last.reason
+
+
 def test_a_flow_that_did_not_earn_its_seat_leaves_it_to_the_mixture(past: Window, trained: Trained) -> None:
     made = forecast(make_card(trained, serves=False, why="the flow gained too little"), trained[1], ask(past))
     mixture = MixtureForecaster().forecast({KEY: ask(past)})[KEY]
