@@ -127,6 +127,5 @@ def _day(task: Task) -> int | None:
     """Rows of a day, where the training part holds a few of them and enough rows each."""
     if task.train_rows < 2:
         return None
-    step = float(np.median(np.diff(task.series.times[: task.train_rows])))
-    rows = round(DAY_SECONDS / step)
+    rows = round(DAY_SECONDS / task.step_seconds)
     return rows if LEAST_DAY_ROWS <= rows <= task.train_rows // LEAST_DAYS else None

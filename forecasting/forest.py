@@ -87,9 +87,8 @@ class Forest:
             parts += [back(own, lag), back(smooth, max(lag - 3, 0))]
         known = task.lagged(np.concatenate([*parts, seen], axis=1))
         expected = self.expected[:, column : column + 1]
-        step = float(np.median(np.diff(task.series.times[: task.train_rows])))
-        instants = task.lagged(task.series.times) + task.horizon * step
-        return np.concatenate([expected, expected - task.lagged(values), known, calendar(instants)], axis=1)
+        there = calendar(task.foreseen_times)
+        return np.concatenate([expected, expected - task.lagged(values), known, there], axis=1)
 
 
 def shared_leaves(here: IntArray, past: IntArray) -> FloatArray:

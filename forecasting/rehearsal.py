@@ -24,6 +24,7 @@ from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 RECENT_SECONDS = 7200.0  # what the operator's windows hold
 HISTORY_STEP_SECONDS = 300.0
 HISTORY_RENEWAL_SECONDS = 600.0
+FURTHER = 1.5  # times the horizon that was rehearsed: as far a model that was trained on it may look
 NODES = (0.25, 0.5, 1.0)  # of the horizon
 DAY_SECONDS = 86400.0
 _KEY = WorkloadKey("rehearsal", "rehearsal")

@@ -73,9 +73,8 @@ def blocks(task: Task, first: int) -> Iterator[tuple[IntArray, IntArray]]:
 
 def _inputs(task: Task, seen: FloatArray, period: int | None) -> FloatArray:
     """Regressors by target: what its origin knew, and the target's own place in day and week."""
-    step = np.median(np.diff(task.series.times[: task.train_rows])) if task.train_rows > 1 else 0.0
-    instants = task.lagged(task.series.times) + task.horizon * float(step)
-    return np.concatenate([task.lagged(regressors(seen, period, task.horizon)), calendar(instants)], axis=1)
+    known = task.lagged(regressors(seen, period, task.horizon))
+    return np.concatenate([known, calendar(task.foreseen_times)], axis=1)
 
 
 def _serve(

@@ -51,6 +51,16 @@ class Task:
         """Rows behind the training part, shape (T,)."""
         return np.arange(self.train_rows, len(self.series))
 
+    @property
+    def step_seconds(self) -> float:
+        """Median time between rows of the training part, 0 where it has fewer than two."""
+        return float(np.median(np.diff(self.series.times[: self.train_rows]))) if self.train_rows > 1 else 0.0
+
+    @property
+    def foreseen_times(self) -> FloatArray:
+        """When each row is, as its origin foresees it, seconds since the epoch, shape (n,)."""
+        return self.lagged(self.series.times) + self.horizon * self.step_seconds
+
     def lagged(self, rows: FloatArray, lag: int | None = None) -> FloatArray:
         """Rows (n, …) moved so that a target finds what stood `lag` (default: the horizon) rows before it."""
         return back(rows, self.horizon if lag is None else lag)

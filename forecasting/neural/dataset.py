@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.features import Kind, calendar, level_means
+from foresail.forecasting.features import DAY_SECONDS, Kind, calendar, level_means
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.task import Task
 
@@ -70,7 +70,8 @@ def make_examples(task: Task, quantiles: FloatArray, *, seed: int) -> Examples:
 
 def _context(task: Task, marginals: Marginals, scores: FloatArray) -> FloatArray:
     columns = [*_errors(scores, task.horizon), *_places(task, marginals), *_forms(marginals)]
-    alike = [np.broadcast_to(row[:, None], scores.shape) for row in _calendar(task).T]
+    there = calendar(task.foreseen_times[task.targets])
+    alike = [np.broadcast_to(row[:, None], scores.shape) for row in there.T]
     fixed = [np.broadcast_to(row, scores.shape) for row in _fixed(task)]
     return np.stack([*columns, *alike, *fixed], axis=2)
 
@@ -132,16 +133,8 @@ def _log_ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.clip(np.log(np.maximum(ratio, np.exp(-WIDEST))), -WIDEST, WIDEST)
 
 
-def _calendar(task: Task) -> FloatArray:
-    """Where each target stands in day and week, as its origin foresees it, shape (T, 6)."""
-    step = float(np.median(np.diff(task.series.times[: task.train_rows]))) if task.train_rows > 1 else 0.0
-    instants = task.lagged(task.series.times) + task.horizon * step
-    return calendar(instants[task.targets])
-
-
 def _day_rows(task: Task) -> int | None:
-    step = float(np.median(np.diff(task.series.times[: task.train_rows]))) if task.train_rows > 1 else 0.0
-    rows = round(86400.0 / step) if step > 0.0 else 0
+    rows = round(DAY_SECONDS / task.step_seconds) if task.step_seconds > 0.0 else 0
     return rows if 6 <= rows <= task.train_rows else None
 
 

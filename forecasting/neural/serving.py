@@ -25,12 +25,12 @@ from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import restore_flow
 from foresail.forecasting.past import trust
+from foresail.forecasting.rehearsal import FURTHER
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
 from foresail.forecasting.trial import Trial
 
 FLOW, MIXTURE = "flow", "mixture"
 MARGIN = 0.02  # of the CRPS: a flow may score so much worse than the mixture before it gives way
-FURTHER = 1.5  # times the horizon that it was trained for, and it is not asked
 
 
 def levels_of(count: int) -> FloatArray:
@@ -81,9 +81,11 @@ class FlowForecaster:
         made = self._mixture.forecast({key: request})[key]
         if not isinstance(made, Forecast):
             return made
-        refused = self._refusal(made, request)
-        if refused and made.source == "last-value":
+        if made.source == "last-value":  # too little was seen lately, or it has fared best
             return made
+        refused = self._refusal(request)
+        if refused:
+            return _stand_in(made, refused)
         ranked = np.sort(made.samples, axis=0)
         steps = tuple(range(1, ranked.shape[1] + 1))
         ordered = ranked.transpose(1, 0, 2)
@@ -92,11 +94,9 @@ class FlowForecaster:
         samples = np.take_along_axis(bent, ranks, axis=0)
         calibrated = self._settle(request.recent, {FLOW: samples, MIXTURE: made.samples})
         if calibrated is False:
-            refused = refused or "the flow no longer holds what it promises"
+            return _stand_in(made, "the flow no longer holds what it promises")
         if self._trial.verdict.source != FLOW:
-            refused = refused or self._trial.verdict.reason
-        if refused:
-            return replace(made, samples=made.samples.copy(), reason=f"{refused}; instead: {made.reason}")
+            return _stand_in(made, self._trial.verdict.reason)
         scores = self.card.scores
         return replace(
             made,
@@ -107,11 +107,9 @@ class FlowForecaster:
             skill=1.0 - scores["crps"] / scores["crps_naive"] if scores.get("crps_naive") else None,
         )
 
-    def _refusal(self, made: Forecast, request: ForecastRequest) -> str:
+    def _refusal(self, request: ForecastRequest) -> str:
         """Why the flow may not serve, empty when it may."""
         card = self.card
-        if made.source == "last-value":
-            return "the mixture that the flow bends rests on the last value"
         if request.recent.indicators != card.indicators:
             return f"the flow was trained on {', '.join(card.indicators)}"
         if abs(request.recent.step_seconds - card.step_seconds) > 0.01 * card.step_seconds:
@@ -129,3 +127,8 @@ class FlowForecaster:
             self._trial.settle(past)
             self._trial.promise(past, steps, (FLOW, MIXTURE), said.__getitem__)
         return self._calibration.calibrated
+
+
+def _stand_in(made: Forecast, why: str) -> Forecast:
+    """The mixture's forecast, saying why it is not the flow's."""
+    return replace(made, reason=f"{why}; instead: {made.reason}")

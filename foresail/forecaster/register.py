@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.questions import Subject
+from foresail.forecasting.rehearsal import FURTHER
 
 FIRST_RETRY_SECONDS: Final = 300.0  # after a failure; twice as long after each further one
-LOOSE: Final = 1.5  # a model looks as much further as it was trained to
 MOST_WORKLOADS: Final = 5000  # more are not trained: anybody may ask
 TOUCH_SECONDS: Final = 3600.0  # that somebody asked is written down as often
 
@@ -163,7 +163,7 @@ class Register:
 def fits(trained_for: Subject, subject: Subject) -> bool:
     """Whether a model that was trained for the one serves the other."""
     same = subject.model_copy(update={"horizon_seconds": trained_for.horizon_seconds})
-    return same == trained_for and subject.horizon_seconds <= LOOSE * trained_for.horizon_seconds
+    return same == trained_for and subject.horizon_seconds <= FURTHER * trained_for.horizon_seconds
 
 
 def _write(entry: Entry) -> dict[str, Any]:
