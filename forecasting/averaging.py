@@ -13,6 +13,9 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
@@ -20,7 +23,7 @@ from foresail.forecasting.mixture import softmax
 from foresail.forecasting.scores import pinball
 
 RATE = 0.5
-DISCOUNT = 0.998  # a row: half after 346 rows; scores of the tails are rare and need a long memory
+DISCOUNT = 0.998  # an outcome: half after 346; scores of the tails are rare and need a long memory
 BANDS = 20
 
 
@@ -52,17 +55,45 @@ def weigh_online(scores: FloatArray, horizon: int) -> FloatArray:
         Shape (T, B, K), summing to 1 over K; equal before any score is known.
     """
     weights = np.empty_like(scores)
-    losses = np.zeros(scores.shape[1:])
-    seen = np.zeros((scores.shape[1], 1))
+    credit = Credit(np.zeros(scores.shape[1:]))
     for row in range(len(scores)):
         told = row - horizon
-        if told >= 0 and np.isfinite(scores[told]).all():
-            losses = DISCOUNT * losses + scores[told]
-            seen = DISCOUNT * seen + 1.0
-        typical = losses.mean(axis=-1, keepdims=True) / np.maximum(seen, 1.0)
-        excess = (losses - losses.min(axis=-1, keepdims=True)) / np.where(typical > 0.0, typical, 1.0)
-        weights[row] = softmax(-RATE * excess.T).T
+        if told >= 0:
+            credit.note(scores[told])
+        weights[row] = credit.weights
     return weights
+
+
+@dataclass(slots=True)
+class Credit:
+    """What K experts have scored so far in each of B bands, and what they weigh for it; mutable.
+
+    Args:
+        losses: Discounted sums of scores, shape (B, K).
+        seen: Discounted number of outcomes.
+    """
+
+    losses: FloatArray
+    seen: float = 0.0
+
+    @classmethod
+    def earned(cls, scores: FloatArray, outcomes: float) -> Self:
+        """After so many outcomes of these scores, shape (B, K), each."""
+        seen = (1.0 - DISCOUNT**outcomes) / (1.0 - DISCOUNT)
+        return cls(seen * scores, seen)
+
+    def note(self, scores: FloatArray) -> None:
+        """Add the scores of an outcome, shape (B, K); with a NaN they tell nothing and age nothing."""
+        if np.isfinite(scores).all():
+            self.losses = DISCOUNT * self.losses + scores
+            self.seen = DISCOUNT * self.seen + 1.0
+
+    @property
+    def weights(self) -> FloatArray:
+        """Shape (B, K), summing to 1 over K."""
+        typical = self.losses.mean(axis=-1, keepdims=True) / max(self.seen, 1.0)
+        excess = (self.losses - self.losses.min(axis=-1, keepdims=True)) / np.where(typical > 0.0, typical, 1.0)
+        return softmax(-RATE * excess.T).T
 
 
 def average(quantiles: FloatArray, weights: FloatArray) -> FloatArray:

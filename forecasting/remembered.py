@@ -16,7 +16,7 @@ from foresail.forecasting.experts import Experts, IntArray
 from foresail.forecasting.mixture import Mixture, experience, weigh
 from foresail.forecasting.past import Past, trust
 from foresail.forecasting.season import find_periods, profile
-from foresail.forecasting.trial import Trial
+from foresail.forecasting.trial import Contest, Trial
 
 SEASONS_SECONDS = 600.0  # at a cycle of 15 s every 40th call
 WEIGHTS_SECONDS = 90.0  # … every sixth
@@ -61,7 +61,7 @@ class Remembered:
     _renewals: int = 0
 
     def __post_init__(self) -> None:
-        self.trial = Trial(self.turn)
+        self.trial = Trial(Contest(self.turn))
 
     @property
     def periods(self) -> tuple[float, ...]:

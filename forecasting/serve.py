@@ -104,7 +104,7 @@ class MixtureForecaster:
         def attempt(source: str) -> FloatArray:
             return draw(experts, past, origins, _of(source, experts, mixture), count=PATHS, spread=spread)
 
-        remembered.trial.promise(past, reach, sources, attempt)
+        remembered.trial.contest.promise(past, reach, sources, attempt)
         verdict = remembered.trial.verdict
         source = verdict.source if verdict.source in sources else MIXTURE
         samples = self._paths(experts, past, origins, _of(source, experts, mixture), spread)

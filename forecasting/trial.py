@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.gate import Tally, Verdict, judge
 from foresail.forecasting.past import Past
-from foresail.forecasting.promises import PEAK_STEPS, Promises
+from foresail.forecasting.promises import PEAK_STEPS, Kept, Promises
 
 TRIAL_SECONDS = 120.0
 PATHS = 50
@@ -19,32 +19,20 @@ NOBODY_JUDGED = Verdict(MIXTURE, "", None)
 
 
 @dataclass(slots=True)
-class Trial:
-    """One workload's; mutable.
+class Contest:
+    """Several sources promise the same instants; mutable.
 
     Args:
         turn: Its place (0 … 1) among the others, so that not all promise at once.
-        verdict: Who is served, and why.
-        order: Candidates in order of trust.
-        margin: Of the CRPS, by which one must be better to be preferred to one that is trusted more.
     """
 
     turn: float = 0.0
-    verdict: Verdict = NOBODY_JUDGED
-    order: tuple[str, ...] = ORDER
-    margin: float = MARGIN
-    _tally: Tally = field(default_factory=Tally)
     _promises: Promises[dict[str, FloatArray]] = field(default_factory=Promises)
     _made_at: float | None = None
 
-    def settle(self, past: Past) -> None:
-        """Score what has met its time, and judge anew where something has."""
-        scored = False
-        for kept in self._promises.due(past):
-            self._tally.note(kept.said, kept.peak)
-            scored = True
-        if scored:
-            self.verdict = judge(self._tally.standings(self.order), seated=self.verdict.source, margin=self.margin)
+    def due(self, past: Past) -> Iterator[Kept[dict[str, FloatArray]]]:
+        """What has met its time: every source's samples of the peak, shape (S, I), and the peak."""
+        return self._promises.due(past)
 
     def promise(self, past: Past, steps: int, sources: Sequence[str], draw: Callable[[str], FloatArray]) -> None:
         """Let every source promise when it is time; `draw` gives its paths, shape (S, H, I)."""
@@ -56,3 +44,26 @@ class Trial:
         self._made_at = past.end - (self.turn * wait if first else 0.0)
         said = {name: draw(name)[:, -PEAK_STEPS:].max(axis=1) for name in sources}
         self._promises.make(past.end, past.end + steps * past.step_seconds, steps, said)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One workload's; mutable.
+
+    Args:
+        contest: Who promised what.
+        verdict: Who is served, and why.
+    """
+
+    contest: Contest
+    verdict: Verdict = NOBODY_JUDGED
+    _tally: Tally = field(default_factory=Tally)
+
+    def settle(self, past: Past) -> None:
+        """Score what has met its time, and judge anew where something has."""
+        scored = False
+        for kept in self.contest.due(past):
+            self._tally.note(kept.said, kept.peak)
+            scored = True
+        if scored:
+            self.verdict = judge(self._tally.standings(ORDER), seated=self.verdict.source, margin=MARGIN)

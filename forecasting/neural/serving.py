@@ -1,13 +1,16 @@
-"""The flow where it serves: bending the mixture's paths every cycle.
+"""The flow where it serves: bending the mixture's paths every cycle, as many as its weight allows.
 
 Bending keeps the order of the paths at every step and of every indicator, so the dependence between indicators and
 along the horizon stays that of the mixture's paths, which are rows of the past itself; the flow changes how far apart
-they lie. Where it cannot serve, the mixture does, and says why.
+they lie.
+
+Flow and mixture are averaged as experts are (averaging.py): a share of the paths, the flow's weight, is bent, each in
+all its steps and indicators; the others stay. The weight follows from how both scored on the rows held out from the
+training, and on what has come since. Where no path is bent, the mixture serves and says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,19 +21,21 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.artifact import Card, Weights
+from foresail.forecasting.averaging import Credit
 from foresail.forecasting.calibrate import Calibration
 from foresail.forecasting.context import make_context
-from foresail.forecasting.gate import Verdict
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import restore_flow
-from foresail.forecasting.past import trust
+from foresail.forecasting.past import Past, trust
+from foresail.forecasting.promises import Kept
 from foresail.forecasting.rehearsal import FURTHER
+from foresail.forecasting.scores import crps
 from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
-from foresail.forecasting.trial import Trial
+from foresail.forecasting.trial import MIXTURE, Contest
 
-FLOW, MIXTURE = "flow", "mixture"
-MARGIN = 0.02  # of the CRPS: a flow may score so much worse than the mixture before it gives way
+FLOW = "flow"
+EXPERTS = (FLOW, MIXTURE)
 
 
 def levels_of(count: int) -> FloatArray:
@@ -74,38 +79,43 @@ class FlowForecaster:
         self._flow = restore_flow(card.settings["flow"], weights)
         self._mixture = MixtureForecaster(samples=samples, seed=seed)
         self._calibration = Calibration()
-        self._trial = Trial(verdict=Verdict(FLOW, "", None), order=(FLOW, MIXTURE), margin=MARGIN)
+        self._contest = Contest()
+        held_out = np.array([[card.scores["crps"], card.scores["crps_mixture"]]])
+        self._credit = Credit.earned(held_out, card.settings["outcomes"])
 
     def forecast(self, key: WorkloadKey, request: ForecastRequest) -> Forecast | Unknown:
         """Forecast the workload; call it once per cycle."""
         made = self._mixture.forecast({key: request})[key]
-        if not isinstance(made, Forecast):
-            return made
-        if made.source == "last-value":  # too little was seen lately, or it has fared best
+        if not isinstance(made, Forecast) or made.source != MIXTURE:  # what it rests on gave way
             return made
         refused = self._refusal(request)
         if refused:
             return _stand_in(made, refused)
-        ranked = np.sort(made.samples, axis=0)
-        steps = tuple(range(1, ranked.shape[1] + 1))
-        ordered = ranked.transpose(1, 0, 2)
-        bent = bend(self._flow, ordered, make_context(request.recent, ordered, steps)).transpose(1, 0, 2)
-        ranks = np.argsort(np.argsort(made.samples, axis=0, kind="stable"), axis=0)
-        samples = np.take_along_axis(bent, ranks, axis=0)
-        calibrated = self._settle(request.recent, {FLOW: samples, MIXTURE: made.samples})
+        bent = self._bend_all(request.recent, made.samples)
+        calibrated = self._settle(request.recent, {FLOW: bent, MIXTURE: made.samples})
         if calibrated is False:
             return _stand_in(made, "the flow no longer holds what it promises")
-        if self._trial.verdict.source != FLOW:
-            return _stand_in(made, self._trial.verdict.reason)
-        scores = self.card.scores
+        weight = float(self._credit.weights[0, 0])
+        # Paths come in an order of chance that every cycle shares, so any first of them are as good a sample as any.
+        count = round(weight * len(bent))
+        if count == 0:
+            return _stand_in(made, f"the flow weighs nothing: it scored {self._ratio:.2f} times the mixture's CRPS")
         return replace(
             made,
-            samples=samples,
+            samples=np.concatenate([bent[:count], made.samples[count:]]),
             source=FLOW,
-            reason=self.card.settings["why"],
-            calibrated=calibrated,
-            skill=1.0 - scores["crps"] / scores["crps_naive"] if scores.get("crps_naive") else None,
+            reason=f"{self.card.settings['why']}; with what came since it weighs {weight:.0%} beside the mixture",
+            calibrated=calibrated if weight >= 0.5 else made.calibrated,
+            skill=self._skill(weight),
         )
+
+    def _bend_all(self, recent: Window, samples: FloatArray) -> FloatArray:
+        """Every path of the mixture, shape (S, H, I), as the flow has it, in the same order."""
+        order = np.argsort(samples, axis=0, kind="stable")
+        ranked = np.take_along_axis(samples, order, axis=0).transpose(1, 0, 2)
+        steps = tuple(range(1, samples.shape[1] + 1))
+        bent = bend(self._flow, ranked, make_context(recent, ranked, steps)).transpose(1, 0, 2)
+        return np.take_along_axis(bent, np.argsort(order, axis=0), axis=0)
 
     def _refusal(self, request: ForecastRequest) -> str:
         """Why the flow may not serve, empty when it may."""
@@ -118,15 +128,36 @@ class FlowForecaster:
             return f"the flow was trained to look {card.settings['horizon_seconds']:g} s ahead"
         return "" if card.settings["serves"] else str(card.settings["why"])
 
-    def _settle(self, recent: Window, said: Mapping[str, FloatArray]) -> bool | None:
+    def _settle(self, recent: Window, said: dict[str, FloatArray]) -> bool | None:
         """Score what was promised and has come, and promise anew; whether the flow is calibrated."""
         past, steps = trust(recent), said[FLOW].shape[1]
         if past is not None:
             self._calibration.settle(past)
             self._calibration.promise(recent.end, recent.end + steps * recent.step_seconds, said[FLOW])
-            self._trial.settle(past)
-            self._trial.promise(past, steps, (FLOW, MIXTURE), said.__getitem__)
+            for kept in self._contest.due(past):
+                self._credit.note(_scores(past, kept))
+            self._contest.promise(past, steps, EXPERTS, said.__getitem__)
         return self._calibration.calibrated
+
+    @property
+    def _ratio(self) -> float:
+        """The flow's CRPS over the mixture's."""
+        flow, mixture = self._credit.losses[0]
+        return float(flow / mixture) if mixture > 0.0 else 1.0
+
+    def _skill(self, weight: float) -> float | None:
+        """What was saved of the naive forecast's CRPS on the rows held out, at least: CRPS is convex."""
+        scores = self.card.scores
+        both = weight * scores["crps"] + (1.0 - weight) * scores["crps_mixture"]
+        return 1.0 - both / scores["crps_naive"] if scores.get("crps_naive") else None
+
+
+def _scores(past: Past, kept: Kept[dict[str, FloatArray]]) -> FloatArray:
+    """CRPS over mean demand, as training has it: mean over the indicators that had any lately, shape (1, 2)."""
+    size = past.values.mean(axis=0)
+    if not size.any():
+        return np.full((1, len(EXPERTS)), np.nan)
+    return np.array([[(crps(kept.said[name], kept.peak)[size > 0.0] / size[size > 0.0]).mean() for name in EXPERTS]])
 
 
 def _stand_in(made: Forecast, why: str) -> Forecast:

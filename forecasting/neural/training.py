@@ -79,7 +79,13 @@ def train(
     scores = score(judge, bend(fitted.flow, judge.samples, judge.context))
     serves, why = earned(scores)
     settings, weights = save_flow(fitted.flow)
-    told = {"flow": settings, "serves": serves, "why": why, "horizon_seconds": horizon_seconds}
+    told = {
+        "flow": settings,
+        "serves": serves,
+        "why": why,
+        "horizon_seconds": horizon_seconds,
+        "outcomes": float(np.ptp(judge.origins)) / horizon_seconds,  # that it was judged on and do not overlap
+    }
     tell("trained", 1.0)
     return make_card(past, rehearsal.steps, scores, told, seed), weights
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.trial import MIXTURE, TRIAL_SECONDS, Trial
+from foresail.forecasting.trial import MIXTURE, TRIAL_SECONDS, Contest, Trial
 from tests.unit.forecasting.demand import DAY_ROWS, STEP_SECONDS, make_days, make_noise, make_past, replay
 
 SOURCES = (MIXTURE, "last-value")
@@ -22,26 +22,26 @@ def live(trial: Trial, rows: int, *, mixture: float) -> list[float]:
         past = make_past(np.full(20, 50.0) + 0.1 * row)
         past = type(past)(past.values, past.observed, past.step_seconds, past.end + row * STEP_SECONDS, 0)
         trial.settle(past)
-        trial.promise(past, 1, SOURCES, draw)
+        trial.contest.promise(past, 1, SOURCES, draw)
     return sorted(set(made))
 
 
 def test_promises_are_made_now_and_then() -> None:
-    assert np.diff(live(Trial(), 20, mixture=50.0)).tolist() == [TRIAL_SECONDS] * 4
+    assert np.diff(live(Trial(Contest()), 20, mixture=50.0)).tolist() == [TRIAL_SECONDS] * 4
 
 
 def test_workloads_take_turns() -> None:
-    assert np.diff(live(Trial(turn=0.5), 20, mixture=50.0)).tolist()[0] == 0.5 * TRIAL_SECONDS
+    assert np.diff(live(Trial(Contest(turn=0.5)), 20, mixture=50.0)).tolist()[0] == 0.5 * TRIAL_SECONDS
 
 
 def test_a_mixture_that_is_right_stays() -> None:
-    trial = Trial()
+    trial = Trial(Contest())
     live(trial, 200, mixture=50.0)
     assert trial.verdict.source == MIXTURE
 
 
 def test_a_mixture_that_is_wrong_gives_way_and_it_is_said_why() -> None:
-    trial = Trial()
+    trial = Trial(Contest())
     live(trial, 200, mixture=1e6)
     assert trial.verdict.source == "last-value"
     assert "mixture scored" in trial.verdict.reason

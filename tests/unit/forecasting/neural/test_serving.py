@@ -36,9 +36,10 @@ def trained(past: Window) -> Trained:
     return train(past, horizon_seconds=HORIZON_SECONDS, recipe=QUICK)
 
 
-def make_card(trained: Trained, **settings: object) -> Card:
-    """The trained card as if the flow had earned its seat."""
-    return replace(trained[0], settings={**trained[0].settings, "serves": True, **settings})
+def make_card(trained: Trained, *, ratio: float = 0.9, **settings: object) -> Card:
+    """The trained card as if the flow had earned its seat, with so much of the mixture's CRPS on the rows held out."""
+    scores = {**trained[0].scores, "crps": ratio * trained[0].scores["crps_mixture"]}
+    return replace(trained[0], scores=scores, settings={**trained[0].settings, "serves": True, **settings})
 
 
 def ask(window: Window, **changed: Any) -> ForecastRequest:
@@ -77,10 +78,10 @@ def test_bending_keeps_the_order_and_what_is_not_negative() -> None:
 
 
 def test_a_trained_flow_serves_joint_paths_and_says_why(past: Window, trained: Trained) -> None:
-    made = forecast(make_card(trained, why="it earned its seat"), trained[1], ask(past))
+    made = forecast(make_card(trained, why="it earned its seat", outcomes=1000.0), trained[1], ask(past))
 
     assert made.source == "flow"
-    assert made.reason == "it earned its seat"
+    assert made.reason == "it earned its seat; with what came since it weighs 100% beside the mixture"
     assert made.samples.shape == (200, 8, 3)
     assert np.isfinite(made.samples).all()
     ranks = np.argsort(np.argsort(made.samples[:, -1], axis=0), axis=0)
@@ -127,21 +128,76 @@ def test_what_it_was_not_trained_for_the_mixture_forecasts_and_says_so(
     assert said in made.reason
 
 
-def test_a_flow_that_scores_worse_than_the_mixture_gives_way_and_says_so(past: Window, trained: Trained) -> None:
+@pytest.mark.parametrize(
+    ("ratio", "outcomes", "percent"),
+    # Σ .998^s of n outcomes, each told by a half of its excess over the mean of both: 1 / (1 + exp(-½ Σ excess)).
+    [(1.0, 50.0, 50), (0.95, 50.0, 77), (0.8, 0.0, 50), (0.9, 100.0, 99), (1.05, 50.0, 24)],
+)
+def test_the_flow_weighs_what_its_score_on_the_rows_held_out_says(
+    past: Window, trained: Trained, ratio: float, outcomes: float, percent: int
+) -> None:
+    made = forecast(make_card(trained, ratio=ratio, outcomes=outcomes), trained[1], ask(past))
+
+    assert made.reason.endswith(f"weighs {percent}% beside the mixture")
+
+
+def test_as_many_paths_are_bent_as_the_flow_weighs_each_in_all_of_it_or_not_at_all(
+    past: Window, trained: Trained
+) -> None:
+    mixture = MixtureForecaster().forecast({KEY: ask(past)})[KEY]
+    assert isinstance(mixture, Forecast)
+    bent = forecast(make_card(trained, outcomes=1000.0), trained[1], ask(past)).samples
+    served = forecast(make_card(trained, ratio=0.95, outcomes=50.0), trained[1], ask(past)).samples
+
+    of_flow, of_mixture = (np.all(served == paths, axis=(1, 2)) for paths in (bent, mixture.samples))
+    assert of_flow.sum() == 154  # 77 % of 200
+    assert (of_flow ^ of_mixture).all()
+
+
+def make_too_wide(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
     weights = {name: weight.copy() for name, weight in trained[1].items()}
     own = next(name for name in weights if name.endswith("encoder.own"))
-    weights[own][:, 1] = -5.0  # far too wide
+    weights[own][:, 1] = -5.0
     weights["trust"][:] = 1.0
-    forecaster = FlowForecaster(make_card(trained), weights)
+    return weights
 
-    made = [forecaster.forecast(KEY, ask(cut(past, 0, row))) for row in range(300, len(past), 2)]
 
-    sources = [each.source for each in made if isinstance(each, Forecast)]
-    assert sources[0] == "flow"
-    assert sources[-1] != "flow"
-    last = made[-1]
-    assert isinstance(last, Forecast)
-    assert "flow" in last.reason
+def serve(forecaster: FlowForecaster, past: Window) -> list[Forecast]:
+    made = [forecaster.forecast(KEY, ask(cut(past, 0, row))) for row in range(300, len(past), 4)]
+    return [each for each in made if isinstance(each, Forecast)]
+
+
+def test_a_flow_that_scores_worse_on_what_comes_loses_its_weight_by_degrees(past: Window, trained: Trained) -> None:
+    made = serve(FlowForecaster(make_card(trained, outcomes=20.0), make_too_wide(trained)), past)
+
+    weights = [int(each.reason.split("weighs ")[1].split("%")[0]) for each in made if each.source == "flow"]
+    assert weights[0] > 70
+    assert {15 < weight < 60 for weight in weights} == {True, False}
+    assert min(weights) < 5
+
+
+def test_a_flow_that_weighs_too_little_for_a_path_leaves_all_to_the_mixture_and_says_so(
+    past: Window, trained: Trained
+) -> None:
+    made = forecast(make_card(trained, ratio=1.3, outcomes=100.0), trained[1], ask(past))
+
+    assert made.source == "mixture"
+    assert made.reason.startswith("the flow weighs nothing: it scored 1.30 times the mixture's CRPS; instead: ")
+
+
+def test_a_flow_out_of_calibration_has_no_weight_however_it_scored(past: Window, trained: Trained) -> None:
+    made = serve(FlowForecaster(make_card(trained, ratio=0.1, outcomes=1e6), make_too_wide(trained)), past)
+
+    assert made[0].source == "flow"
+    assert made[-1].source == "mixture"
+    assert made[-1].reason.startswith("the flow no longer holds what it promises; instead: ")
+
+
+def test_where_the_mixture_gave_way_there_is_nothing_to_bend(past: Window, trained: Trained) -> None:
+    made = forecast(make_card(trained), trained[1], ask(past, recent=cut(past, 0, 12)))
+
+    assert made.source == "last-value"
+    assert "samples allow no more than the last value" in made.reason
 
 
 def test_a_flow_that_did_not_earn_its_seat_leaves_it_to_the_mixture(past: Window, trained: Trained) -> None:
