@@ -1,4 +1,4 @@
-"""All of it: Fisher's protocol, demand of model servers, a shift."""
+"""All of it: Fisher's protocol, demand of model servers, required replicas, a shift."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from rich.table import Table
 from benchmarks.forecasting.data import CONTAINERS, FLEETS, read_containers, read_conversation, read_fleets
 from benchmarks.forecasting.fisher import coin_floor_of, fisher_jobs, summarize_fisher
 from benchmarks.forecasting.published import COSTED
+from benchmarks.forecasting.replicas import demand_of
+from benchmarks.forecasting.served import measure_served
 from benchmarks.forecasting.shift import KINDS, measure_shift
-from benchmarks.forecasting.tables import fisher_table, shift_table, trace_table
+from benchmarks.forecasting.tables import fisher_table, replica_table, shift_table, trace_table
 from benchmarks.forecasting.traces import trace_jobs
-from benchmarks.forecasting.verdicts import judge_fisher, judge_flow, judge_shift, judge_traces
-from benchmarks.forecasting.work import Row, run_jobs
+from benchmarks.forecasting.verdicts import judge_fisher, judge_flow, judge_replicas, judge_shift, judge_traces
+from benchmarks.forecasting.work import Row, in_fresh_process, run_jobs
 from benchmarks.verdicts import Verdict
 from foresail.forecasting.panel import FLOW, MODELS
+from foresail.forecasting.series import Series
 
 MIXTURE = "mixture"
 JUDGED = (MIXTURE, FLOW)
@@ -68,6 +71,7 @@ def measure_forecasts(settings: ForecastSettings, say: Callable[[str], None]) ->
         "coin_floor": coin_floor_of(containers) if containers else None,
         "fisher": {model: summarize_fisher(rows, list(containers), model) for model in settings.models if containers},
         "shift": _shifts(containers, settings.models, say),
+        "replicas": _replicas(demand_of(conversation, fleets), settings.models, say),
         "rows": rows,
     }
 
@@ -82,6 +86,7 @@ def judge_forecasts(report: Mapping[str, Any]) -> list[Verdict]:
         verdicts += judge_traces(report["rows"], model, report["fleets"])
     if FLOW in report["fisher"]:
         verdicts += judge_flow(report["fisher"][FLOW])
+    verdicts += judge_replicas(report["replicas"])
     if report["shift"]:
         verdicts += judge_shift(report["shift"])
     return verdicts
@@ -93,8 +98,28 @@ def forecast_tables(report: Mapping[str, Any]) -> Iterator[Table]:
         yield fisher_table(report["fisher"], report["containers"], report["coin_floor"])
     if len(report["absent"]) < len(FLEETS) + 1:
         yield trace_table(report["rows"], report["models"], report["fleets"])
+    if report["replicas"]:
+        yield replica_table(report["replicas"])
     if report["shift"]:
         yield shift_table(report["shift"])
+
+
+def _replicas(demand: Mapping[str, Series], models: Sequence[str], say: Callable[[str], None]) -> list[Row]:
+    """Of the served mixture where the mixture competes, of orders of samples where the flow does."""
+    rows: list[Row] = []
+    for data, series in demand.items():
+        say(f"required replicas of {data} …")
+        if MIXTURE in models:
+            rows += in_fresh_process(measure_served, data, series)
+        if FLOW in models:
+            rows += in_fresh_process(_measure_orders, data, series)
+    return rows
+
+
+def _measure_orders(data: str, series: Series) -> list[Row]:
+    from benchmarks.forecasting.orders import measure_orders  # noqa: PLC0415 - torch, which need not be there
+
+    return measure_orders(data, series)
 
 
 def _shifts(containers: Mapping[int, Any], models: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:

@@ -8,10 +8,19 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.forecasting.published import HARMONY
+from benchmarks.forecasting.replicas import FLEET
 from benchmarks.forecasting.traces import CONVERSATION_HORIZONS, FLEET_HORIZONS, conversation_crps, fleet_crps
 from benchmarks.forecasting.work import Row
 
 NOTHING = "-"
+REPLICA_FIGURES = (
+    ("crps_over_independent", 3),
+    ("energy_over_independent", 3),
+    ("violation_99", 1),
+    ("bought", 0),
+    ("needed", 0),
+    ("newsvendor", 0),
+)
 
 
 def fisher_table(found: Mapping[str, Mapping[str, Any]], containers: Sequence[int], floor: float) -> Table:
@@ -71,6 +80,30 @@ def trace_table(rows: Sequence[Row], models: Sequence[str], fleets: Sequence[str
     return table
 
 
+def replica_table(rows: Sequence[Row]) -> Table:
+    """Required replicas: a row for each way in which the same samples go together, a figure for each lead time."""
+    leads = dict.fromkeys(row["lead_seconds"] for row in rows)
+    told = " / ".join(f"{lead:g}" for lead in leads)
+    title = f"Replicas required {told} s ahead, a fleet of {FLEET:g}: how the same marginals are put together"
+    table = _table(
+        title, ("CRPS over independent", "energy score likewise", "q99 exceeded, %", "bought", "needed", "cost, 99 : 1")
+    )
+    for name, found in grouped(rows).items():
+        table.add_row(
+            ", ".join(name),
+            *(_over(found, figure, digits) for figure, digits in REPLICA_FIGURES),
+        )
+    return table
+
+
+def grouped(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """Rows of required replicas that differ in nothing but the lead time."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in ("data", "of", "when", "dependence")), []).append(row)
+    return found
+
+
 def shift_table(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """A shift in the middle of the test part: a row per model and kind."""
     title = "A shift of demand: rows until at most 2 % exceed the .99 quantile again, and figures from the shift on"
@@ -94,6 +127,12 @@ def _table(title: str, columns: Sequence[str]) -> Table:
     for name in columns:
         table.add_column(name, justify="right")
     return table
+
+
+def _over(rows: Sequence[Row], figure: str, digits: int) -> str:
+    """A figure at each lead time."""
+    scale = 100.0 if figure == "violation_99" else 1.0
+    return " / ".join(_number(scale * row[figure], digits) for row in rows)
 
 
 def _score(value: float | None) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from statistics import mean
 from typing import Any
 
 from benchmarks.forecasting import published
+from benchmarks.forecasting.replicas import BOTH, JOINT, PAST
 from benchmarks.forecasting.shift import CORRECTED, NO_SHIFT, STATIC
 from benchmarks.forecasting.traces import FLEET_HORIZONS, RIVALS, conversation_crps, fleet_crps
 from benchmarks.forecasting.work import Row
 from benchmarks.verdicts import Verdict
 
 Limits = tuple[float, float]
+SHIPPED = (("mixture", "ready", PAST), ("flow", "ready", BOTH), ("served", "ready", JOINT), ("served", "peak", JOINT))
 
 
 def judge_fisher(found: Mapping[str, Any], model: str, *, everywhere: bool) -> Iterator[Verdict]:
@@ -58,6 +62,30 @@ def judge_traces(rows: Sequence[Row], model: str, fleets: Sequence[str]) -> Iter
             reached = fleet_crps(rows, fleet, model, horizon)
             if reached is not None and len(best) == len(RIVALS):
                 yield _at_most(f"{model}: {fleet}, {10 * horizon} min ahead", reached, (min(best),) * 2, 4)
+
+
+def judge_replicas(rows: Sequence[Row]) -> Iterator[Verdict]:
+    """No other way to put the same samples together is better both as a forecast of demand and of replicas."""
+    for of, when, ships in SHIPPED:
+        found = [row for row in rows if (row["of"], row["when"]) == (of, when)]
+        own = _mean_scores(found, ships)
+        others = {
+            way: _mean_scores(found, way) for way in dict.fromkeys(row["dependence"] for row in found) if way != ships
+        }
+        if others:
+            better = [way for way, scores in others.items() if scores[0] < own[0] and scores[1] < own[1]]
+            told = "; ".join(
+                f"{way} {crps / own[0]:.3f}, {energy / own[1]:.3f}" for way, (crps, energy) in others.items()
+            )
+            asked = f"none better than {ships} in CRPS and energy score"
+            yield _verdict(f"replicas of {of}, {when}", asked, told, met=not better)
+
+
+def _mean_scores(rows: Sequence[Row], way: str) -> tuple[float, float]:
+    """CRPS of required replicas and energy score of demand, over independent ones, means over series and lead times."""
+    own = [row for row in rows if row["dependence"] == way]
+    crps, energy = ("crps_over_independent", "energy_over_independent")
+    return (mean(row[crps] for row in own), mean(row[energy] for row in own)) if own else (inf, inf)
 
 
 def judge_shift(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[Verdict]:

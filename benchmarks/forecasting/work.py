@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from time import process_time
@@ -41,6 +41,12 @@ def run_jobs(jobs: Sequence[Job]) -> Iterator[Row]:
     for model in dict.fromkeys(job.model for job in jobs):
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as worker:
             yield from worker.map(measure, [job for job in jobs if job.model == model])
+
+
+def in_fresh_process(measure: Callable[[str, Series], list[Row]], data: str, series: Series) -> list[Row]:
+    """What a measurement of a series gives; what it loads goes with its process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as worker:
+        return worker.submit(measure, data, series).result()
 
 
 def measure(job: Job) -> Row:

@@ -14,6 +14,7 @@ from benchmarks.tables import make_console
 from foresail.forecasting.evaluate import Rules
 
 ROWS = 200
+RATES = ("requests_per_second", "mean_input_tokens", "mean_output_tokens")
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     """Two small containers and one fleet; no conversation, no second fleet."""
     rng = np.random.default_rng(0)
     for place in ("fisher/container1.csv", "fisher/container8.csv", "servegen/m_mid.csv"):
-        columns = ("requests",) if "servegen" in place else (*DEMAND, *sorted(UNINFORMATIVE))
+        columns = RATES if "servegen" in place else (*DEMAND, *sorted(UNINFORMATIVE))
         values = 10.0 + np.cumsum(rng.normal(size=(ROWS, len(columns))), axis=0)
         lines = [",".join((str(600 * i), *(f"{value:.6g}" for value in row))) for i, row in enumerate(values)]
         path = tmp_path / place
@@ -46,6 +47,7 @@ def test_every_model_gets_the_same_rows_and_what_is_absent_is_said(folder: Path)
         for table in forecast_tables(report):
             console.print(table)
     assert all(text in captured.get() for text in ("HARMONY", "coin flips", "m_mid, 120 min ahead"))
+    assert report["replicas"] == []  # neither the mixture nor the flow competes
 
 
 def test_without_any_data_nothing_is_measured_and_nothing_is_met(tmp_path: Path) -> None:
