@@ -70,7 +70,7 @@ def measure_served(data: str, series: Series) -> list[Row]:
         quantiles = make_model("mixture").quantiles(replace(task, horizon=ahead))[ends + ahead - 1 - first]
         ordered = _ordered(sample_levels(quantiles, task.levels), drawn[:, :SAMPLES, ahead - 1])
         instants = {way: [fare_instant(one, outcomes[:, ahead - 1], fleet) for one in ordered[way]] for way in ordered}
-        rows += compare(instants, told | {"of": "mixture in served order", "when": "ready"})
+        rows += compare(instants, told | {"of": "mixture, served order", "when": "ready"})
         found = {
             way: [_fared(shuffle(drawn, _rng(seed)), outcomes, fleet, past.step_seconds, lead) for seed in range(seeds)]
             for way, (shuffle, seeds) in SHUFFLES.items()

@@ -18,7 +18,6 @@ REPLICA_FIGURES = (
     ("energy_over_independent", 3),
     ("violation_99", 1),
     ("bought", 0),
-    ("needed", 0),
     ("newsvendor", 0),
 )
 
@@ -85,14 +84,11 @@ def replica_table(rows: Sequence[Row]) -> Table:
     leads = dict.fromkeys(row["lead_seconds"] for row in rows)
     told = " / ".join(f"{lead:g}" for lead in leads)
     title = f"Replicas required {told} s ahead, a fleet of {FLEET:g}: how the same marginals are put together"
-    table = _table(
-        title, ("CRPS over independent", "energy score likewise", "q99 exceeded, %", "bought", "needed", "cost, 99 : 1")
-    )
+    table = _table(title, ("CRPS / apart", "energy / apart", "q99 exceeded, %", "bought", "cost, 99 : 1"))
+    table.columns[0].no_wrap = True
     for name, found in grouped(rows).items():
-        table.add_row(
-            ", ".join(name),
-            *(_over(found, figure, digits) for figure, digits in REPLICA_FIGURES),
-        )
+        told = ", ".join(part for part in name if part != "ready")
+        table.add_row(told, *(_over(found, figure, digits) for figure, digits in REPLICA_FIGURES))
     return table
 
 

@@ -92,7 +92,7 @@ def test_a_dependence_that_is_there_shows_in_both_scores() -> None:
 
 
 def test_served_paths_are_compared_at_every_lead_time_ready_and_at_the_peak() -> None:
-    found = measure_served("wave", wave(240, 30.0))
+    found = measure_served("wave", wave(200, 30.0))
     rows = [row for row in found if row["of"] == "served"]
     assert len(found) - len(rows) == 2 * len(LEADS_SECONDS)
     names = [(lead, when, way) for lead in LEADS_SECONDS for when in ("ready", "peak") for way in SHUFFLES]
@@ -103,7 +103,7 @@ def test_served_paths_are_compared_at_every_lead_time_ready_and_at_the_peak() ->
     console = make_console()
     with console.capture() as captured:
         console.print(replica_table(rows))
-    assert "wave, served, peak, whole paths" in captured.get()
+    assert all(f"wave, served, {name}whole paths" in captured.get() for name in ("", "peak, "))
     assert all(len(found) == len(LEADS_SECONDS) for found in grouped(rows).values())
 
 
