@@ -27,12 +27,13 @@ def room(rooms: str, packages: str) -> Room:
     return Room(frozenset(rooms.split()), frozenset(packages.split()))
 
 
-EVERYTHING = "domain policies forecasting forecaster simulator service operator sandbox cli"
+EVERYTHING = "domain policies forecasting profiles forecaster simulator service operator sandbox cli"
 # The table of docs/architecture.md. "foresail" is the package itself: its version.
 ROOMS = {
     "domain": room("", "numpy"),
     "policies": room("domain", "numpy croniter"),
     "forecasting": room("domain", "numpy"),
+    "profiles": room("domain policies", "numpy"),
     "simulator": room("domain policies forecasting", "numpy aiohttp kubernetes"),
     "service": room("domain policies foresail", "numpy fastapi prometheus_client"),
     "operator": room(

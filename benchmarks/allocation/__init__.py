@@ -1,0 +1,1 @@
+"""How well the allocation does: figures asked, figures measured, rivals beside it."""

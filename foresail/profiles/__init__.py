@@ -1,0 +1,1 @@
+"""Profiles that are shipped: data, and the module that reads it."""
