@@ -54,7 +54,7 @@ def sum_conversation(path: Path) -> Series:
     told = np.array(rows, dtype=np.float64)
     places = ((told[:, 0] - told[0, 0]) // 10.0).astype(np.intp)
     weights = (np.ones(len(told)), told[:, 1], told[:, 2])
-    values = np.stack([np.bincount(places, weight) for weight in weights], axis=1)[:-1]
+    values: FloatArray = np.stack([np.bincount(places, weight) for weight in weights], axis=1)[:-1].astype(np.float64)
     return Series("conv", FLEET, told[0, 0] + 10.0 * np.arange(len(values)), values)
 
 
