@@ -2,8 +2,9 @@
 
 Each shipped matrix is held out in turn, under every SLO, and predicted from the roofline and the other matrices of that
 SLO; then up to three of its buckets are measured, at places the belief itself asks for. A bucket asked for that turns
-out not to be served is no point, and another is asked for. The roofline's few constants were fitted once to all
-matrices together. The table goes to standard output, JSON to FILE when one is named.
+out not to be served is no point, and another is asked for. The roofline's constants, the
+effects' sizes and some specs were chosen by looking at all matrices, so errors are somewhat flattered; and points are
+measured without noise. The table goes to standard output, JSON to FILE when one is named.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ ROOFLINE_LOG_ERROR = 0.3  # 1 sigma against the shipped matrices, all of them to
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """Shares of the data sheet that engines reach, fitted once to all shipped matrices together."""
+    """Shares of the data sheet that engines reach, fitted once to all shipped matrices, some of them by hand."""
 
     compute: float = 0.79
     weights_bandwidth: float = 0.8

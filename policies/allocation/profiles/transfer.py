@@ -18,7 +18,7 @@ from foresail.policies.allocation.profiles.buckets import Buckets
 from foresail.policies.allocation.profiles.deployment import Deployment, Slo
 from foresail.policies.allocation.profiles.roofline import roofline
 
-# 1 sigma of the logarithm for what deployments with the same key share. Set by hand; errors are flat around them.
+# 1 sigma of the logarithm for what deployments with the same key share. Set by hand on the shipped matrices.
 EFFECTS: tuple[tuple[float, Callable[[Deployment], Hashable]], ...] = (
     (0.3, lambda _: "any"),
     (0.3, lambda d: d.model.is_mixture_of_experts),
