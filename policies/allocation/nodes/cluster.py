@@ -49,7 +49,8 @@ class Cluster:
         self.names = tuple(node.name for node in nodes)
         self._row = {name: row for row, name in enumerate(self.names)}
         if len(self._row) < len(nodes):
-            raise ValueError(f"names of nodes must be unique, got {self.names}")
+            twice = next(name for row, name in enumerate(self.names) if self._row[name] != row)
+            raise ValueError(f"names of nodes must be unique, got {twice!r} twice")
         widest = max((len(node.free_cards_milli) for node in nodes), default=0)
         self.free: Ints = np.zeros((len(nodes), max(widest, 1)), np.int64)
         for row, node in enumerate(nodes):

@@ -10,7 +10,10 @@ From the paper "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with F
 and a replica is to go where F_n grows the least. F looks at one next pod only: an empty node of eight cards and CPU for
 three of the next pods counts as whole. So what is descended here is F + L, with one more term that looks ahead:
 
-    L_n    = sum over m of p_m (free cards of n, less those that as many m as fit side by side would take)
+    L_n    = sum over m of p_m (free cards of n, less those that many m side by side would take)
+
+Many are as many as CPU, memory and the single cards allow. Whether the cards come out even for a shape of several is
+left to F alone: with that in L too, large replicas were turned away more often.
 """
 
 from __future__ import annotations
@@ -67,7 +70,8 @@ class Fragmentation:
     def _used(self, rows: Ints, offers: Ints, cpu: Ints, memory: Ints) -> Floats:
         """Expected use of what all cards of a node offer, in thousandths: by one next pod and by many, (2, …)."""
         mix = self._mix
-        by_cpu, by_memory = copies(cpu[..., None, None], mix.cpu), copies(memory[..., None, None], mix.memory)
-        fitting = np.minimum(np.minimum(offers[0] // mix.cards, by_cpu), by_memory)
-        taken = mix.cards * mix.share[self._cluster.kind[rows], None, None]
-        return np.asarray(np.stack((np.where(fitting > 0, offers[1], 0), fitting * taken)) @ self._parts)
+        beside = np.minimum(copies(cpu[..., None, None], mix.cpu), copies(memory[..., None, None], mix.memory))
+        share = mix.share[self._cluster.kind[rows], None, None]
+        one = np.where((offers[0] >= mix.cards) & (beside > 0), offers[1], 0)
+        many = np.minimum(offers[0], mix.cards * beside) * share
+        return np.asarray(np.stack((one, many)) @ self._parts)

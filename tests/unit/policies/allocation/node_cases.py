@@ -98,10 +98,15 @@ def expected_fragment(node: Node, mix: Mix) -> float:
 
 
 def unused_by_many(node: Node, mix: Mix) -> float:
-    """L: free cards that as many copies as fit would not take, in cards."""
+    """L: free cards that many copies would not take, counting cards one by one, in cards."""
     total = 0.0
     for shape, part in mix.parts.items():
-        taken = most_copies(node, shape) * shape.cards * (share_taken(node, shape) or 0) if shape.cards else 0
+        share, taken = share_taken(node, shape), 0
+        if shape.cards and share is not None:
+            places = sum(free // share for free in node.free_cards_milli)
+            pairs = ((node.free_cpu_milli, shape.cpu_milli), (node.free_memory_mebibytes, shape.memory_mebibytes))
+            beside = min((left // asked for left, asked in pairs if asked and left is not None), default=places)
+            taken = min(places, shape.cards * beside) * share
         total += part * (sum(node.free_cards_milli) - taken)
     return total / sum(mix.parts.values()) / 1000
 
