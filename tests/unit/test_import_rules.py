@@ -59,8 +59,9 @@ DOORS = {
         "foresail.operator.values",
     },
 }
-# Within a room, what only a part of it may import from outside: torch is in gigabytes.
+# Within a room, what only a part of it may import from outside: torch is in gigabytes, and one file knows the solver.
 PARTS = {
+    "foresail.policies.allocation.highs": frozenset({"highspy"}),
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
     "foresail.cli.plot": frozenset({"matplotlib"}),

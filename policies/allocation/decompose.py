@@ -1,0 +1,179 @@
+"""Many models under shared caps by Dantzig-Wolfe decomposition, with the Lagrangian bound as proof.
+
+Every accelerator with a cap has a shadow price λ ≥ 0. At given prices each model solves its own small program; the sum
+of their least costs, less λ · stock, is a lower bound of any plan's cost, whatever λ is:
+
+    L(λ) = Σ_m min_plan [usd(plan) + λ · gpus(plan)] - λ · stock  ≤  optimum
+
+Their plans go to a master that picks one for each model within the stock; its duals are the next prices. Prices are
+smoothed towards the best so far (Wentges 1997), which keeps them from swinging, and start from those of the relaxation
+or of the last cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.allocation import AllocationProblem
+from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.fleet import build
+from foresail.policies.allocation.highs import Solver
+from foresail.policies.allocation.master import Master
+from foresail.policies.allocation.pricing import Offer, Pricer, least_offer
+
+SMOOTHING = 0.6  # share of the best prices so far
+ROUNDS = 60
+RELAXED_GAP = 1e-4  # between the master's relaxation and the bound: what is left is for whole plans to close
+WHOLE_GAP = 5e-3  # at which whole plans are good enough to stop looking for others
+SPREAD, PATIENCE = 0.3, 2  # of the prices around the best (log scale); rounds without a better plan
+CHOICE_SECONDS = 2.0  # at most, for one choice of whole plans
+
+Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposed:
+    """What the decomposition found.
+
+    Args:
+        replicas: The best plan.
+        usd_per_hour: Of that plan.
+        bound_usd_per_hour: Lagrangian, at `prices`.
+        prices: By accelerator, USD per GPU-hour.
+        seconds: Of the solver.
+    """
+
+    replicas: Replicas
+    usd_per_hour: float
+    bound_usd_per_hour: float
+    prices: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """When a search may stop: at a share of the cost that a better plan could save, or after the solver's seconds."""
+
+    gap: float = 1e-6
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a search starts: prices by accelerator, and replicas worth looking at first, such as the last cycle's."""
+
+    prices: Mapping[str, float] | None = None
+    replicas: Replicas | None = None
+
+
+def decompose(
+    problem: AllocationProblem,
+    *,
+    target_utilization: float = 1.0,
+    effort: Effort = Effort(),
+    start: Start = Start(),
+) -> Decomposed:
+    """The cheapest plans that were found for a fleet, and a bound on what any plan costs.
+
+    Args:
+        problem: Every model with a price of unserved demand; minima within the stock.
+        target_utilization: Load over replicas that a plan may reach.
+        effort: When to stop.
+        start: Where to start.
+    """
+    search = _Search(problem, target_utilization, effort)
+    if start.replicas is not None:
+        search.recall(start.replicas)
+    prices = relaxed_prices(problem, target_utilization) if start.prices is None else start.prices
+    search.run(np.array([prices.get(name, 0.0) for name in search.accelerators]))
+    return search.answer()
+
+
+def relaxed_prices(problem: AllocationProblem, target_utilization: float) -> dict[str, float]:
+    """What a GPU of each accelerator would be worth if replicas need not be whole."""
+    fleet = build(problem, target_utilization)
+    found = Solver(fleet.program, relaxed=True).solve()
+    return {name: max(-float(found.row_prices[row]), 0.0) for name, row in fleet.stock_rows.items()}
+
+
+class _Search:
+    """Rounds of pricing and choosing; keeps the best plan and the best bound."""
+
+    def __init__(self, problem: AllocationProblem, target_utilization: float, effort: Effort) -> None:
+        self.accelerators = tuple(sorted(problem.gpus))
+        self._effort = effort
+        self._stock = np.array([float(problem.gpus[name]) for name in self.accelerators])
+        self._pricers = [Pricer(model, problem, self.accelerators, target_utilization) for model in problem.models]
+        self._plan = [least_offer(model, self.accelerators) for model in problem.models]
+        self._master = Master(self._stock, [{offer.replicas: offer} for offer in self._plan])
+        self._bound, self._prices = -np.inf, np.zeros(len(self._stock))
+
+    def recall(self, replicas: Sequence[Sequence[int]]) -> None:
+        """Offer plans that are known from before."""
+        for index, (pricer, known) in enumerate(zip(self._pricers, replicas, strict=True)):
+            offer = pricer.recall(known, self._left())
+            if offer is not None:
+                self._master.add(index, offer)
+
+    def run(self, prices: FloatArray) -> None:
+        """Search from these prices, shape (A,)."""
+        for _ in range(ROUNDS):
+            news = self._price(prices)
+            self._choose()
+            relaxed, duals = self._master.relax()
+            if self._done(relaxed) or (not news and np.allclose(prices, duals)):
+                break
+            prices = SMOOTHING * self._prices + (1.0 - SMOOTHING) * duals if news else duals
+        self._vary(np.random.default_rng(0))
+
+    def _vary(self, generator: np.random.Generator) -> None:
+        """Ask at prices around the best ones: whole plans need more to choose from than the relaxation does."""
+        best, waits = self._prices, 0
+        while waits < PATIENCE and self._left() > 0.0 and self._gap() > max(self._effort.gap, WHOLE_GAP):
+            before = self._usd(self._plan)
+            self._price(best * np.exp(generator.normal(0.0, SPREAD, len(best))))
+            self._choose()
+            waits = 0 if self._usd(self._plan) < before else waits + 1
+
+    def answer(self) -> Decomposed:
+        """What was found so far."""
+        prices = dict(zip(self.accelerators, self._prices.tolist(), strict=True))
+        replicas = tuple(offer.replicas for offer in self._plan)
+        return Decomposed(replicas, self._usd(self._plan), self._bound, prices, self._effort.seconds - self._left())
+
+    def _price(self, prices: FloatArray) -> bool:
+        """Ask every model at these prices; whether any had a plan that is new."""
+        bound, news = -float(prices @ self._stock), False
+        for index, pricer in enumerate(self._pricers):
+            least, offer = pricer.price(prices, self._left())
+            bound += least
+            news |= offer is not None and self._master.add(index, offer)
+        if bound > self._bound:
+            self._bound, self._prices = bound, prices
+        return news
+
+    def _choose(self) -> None:
+        plan = self._master.choose(min(CHOICE_SECONDS, max(self._left(), 0.1)))
+        if plan is not None and self._usd(plan) < self._usd(self._plan):
+            self._plan = plan
+
+    def _done(self, relaxed: float) -> bool:
+        """Whether the plan is good enough, time is up, or other prices could raise the bound no further."""
+        converged = relaxed - self._bound <= RELAXED_GAP * relaxed
+        return converged or self._gap() <= self._effort.gap or self._left() <= 0.0
+
+    def _gap(self) -> float:
+        usd = self._usd(self._plan)
+        return (usd - self._bound) / usd if usd > 0.0 else 0.0
+
+    def _left(self) -> float:
+        """Seconds that are left."""
+        spent = sum(pricer.seconds for pricer in self._pricers) + self._master.seconds
+        return max(self._effort.seconds - spent, 0.0)
+
+    @staticmethod
+    def _usd(plan: Sequence[Offer]) -> float:
+        return sum(offer.usd_per_hour for offer in plan)

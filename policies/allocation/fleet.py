@@ -1,0 +1,66 @@
+"""All models in one program, joined by the GPUs they share: exact, and quick for a handful of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.allocation import AllocationProblem
+from foresail.policies.allocation.linear import IntArray, LinearProgram
+from foresail.policies.allocation.program import ModelColumns, Traffic, add_model, most_replicas, traffic_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FleetProgram:
+    """A fleet as one program.
+
+    Args:
+        program: Whose columns and rows these are.
+        traffic: By model, in the problem's order.
+        columns: By model.
+        stock_rows: By accelerator with a cap, GPUs in use.
+    """
+
+    program: LinearProgram
+    traffic: tuple[Traffic, ...]
+    columns: tuple[ModelColumns, ...]
+    stock_rows: dict[str, int]
+
+
+def build(problem: AllocationProblem, target_utilization: float = 1.0, slices: int | None = None) -> FleetProgram:
+    """Put all models into one program.
+
+    Args:
+        problem: The fleet.
+        target_utilization: Load over replicas that a plan may reach, 0…1.
+        slices: As for `add_model`.
+    """
+    program = LinearProgram()
+    traffic = tuple(traffic_of(model, target_utilization) for model in problem.models)
+    columns = tuple(
+        add_model(program, model, seen, most_replicas(model, seen, problem.gpus), slices=slices)
+        for model, seen in zip(problem.models, traffic, strict=True)
+    )
+    return FleetProgram(program, traffic, columns, _share(program, problem, columns))
+
+
+def _share(program: LinearProgram, problem: AllocationProblem, columns: tuple[ModelColumns, ...]) -> dict[str, int]:
+    """Let no accelerator's GPUs be used beyond its stock."""
+    names = sorted(problem.gpus)
+    rows = program.add_rows(len(names), upper=[float(problem.gpus[name]) for name in names])
+    for name, row in zip(names, rows, strict=True):
+        index, gpus = _users(problem, columns, name)
+        program.put(row, index, gpus)
+    return dict(zip(names, rows.tolist(), strict=True))
+
+
+def _users(problem: AllocationProblem, columns: tuple[ModelColumns, ...], name: str) -> tuple[IntArray, IntArray]:
+    pairs = [
+        (column, candidate.gpus_per_replica)
+        for model, own in zip(problem.models, columns, strict=True)
+        for candidate, column in zip(model.candidates, own.replicas, strict=True)
+        if candidate.accelerator == name
+    ]
+    index, gpus = np.array(pairs, np.int64).reshape(-1, 2).T
+    return index, gpus

@@ -1,0 +1,103 @@
+"""One model's cheapest plan when every GPU costs its shadow price too: the subproblem of the decomposition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, ModelDemand
+from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.highs import Solver
+from foresail.policies.allocation.linear import IntArray, LinearProgram
+from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, most_replicas, traffic_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """A plan of one model.
+
+    Args:
+        replicas: By candidate.
+        usd_per_hour: Replicas and unserved demand at list prices.
+        gpus: Shape (A,), in use by accelerator with a cap.
+    """
+
+    replicas: tuple[int, ...]
+    usd_per_hour: float
+    gpus: FloatArray
+
+
+class Pricer:
+    """A model's program, kept between prices.
+
+    Args:
+        model: With a price of unserved demand, so that every price has an answer.
+        problem: For the stock.
+        accelerators: Those with a cap, in the order of all price arrays.
+        target_utilization: Load over replicas that a plan may reach.
+    """
+
+    def __init__(
+        self, model: ModelDemand, problem: AllocationProblem, accelerators: tuple[str, ...], target_utilization: float
+    ) -> None:
+        program, traffic = LinearProgram(), traffic_of(model, target_utilization)
+        columns = add_model(program, model, traffic, most_replicas(model, traffic, problem.gpus))
+        self._cost, self._replicas = program.cost, columns.replicas
+        self._least, self._most = program.lower[columns.replicas], program.upper[columns.replicas]
+        self.gpus = _gpus(model, accelerators)
+        self._solver = Solver(program)
+
+    def price(self, prices: FloatArray, seconds: float | None) -> tuple[float, Offer | None]:
+        """The least cost at these prices, as a bound, and the plan that was found.
+
+        Args:
+            prices: Shape (A,), USD per GPU-hour on top of what replicas cost.
+            seconds: Limit.
+        """
+        self._solver.set_costs(self._replicas, self._cost[self._replicas] + self.gpus @ prices)
+        found = self._solver.solve(seconds)
+        return found.bound, None if found.x is None else self._offer(found.x)
+
+    @property
+    def seconds(self) -> float:
+        """What all solves so far took."""
+        return self._solver.seconds
+
+    def recall(self, replicas: Sequence[int], seconds: float | None) -> Offer | None:
+        """What replicas known from before would serve and cost now, None where they are out of the question."""
+        if len(replicas) != len(self._replicas):
+            return None
+        if not all(low <= count <= high for count, low, high in zip(replicas, self._least, self._most, strict=True)):
+            return None
+        self._solver.set_bounds(self._replicas, np.asarray(replicas), np.asarray(replicas))
+        found = self._solver.solve(seconds)
+        self._solver.set_bounds(self._replicas, self._least, self._most)
+        return None if found.x is None else self._offer(found.x)
+
+    def _offer(self, x: FloatArray) -> Offer:
+        replicas = x[self._replicas]
+        return Offer(tuple(int(count) for count in replicas), float(self._cost @ x), replicas @ self.gpus)
+
+
+def least_offer(model: ModelDemand, accelerators: tuple[str, ...]) -> Offer:
+    """The plan that only keeps the minimum and serves nothing with it: there is always one plan."""
+    replicas = np.array([candidate.min_replicas for candidate in model.candidates])
+    usd = replicas @ [candidate.usd_per_hour for candidate in model.candidates]
+    unserved = (
+        model.demand_rps[model.demand_rps > TRAFFIC_RPS].sum()
+        * SECONDS_PER_HOUR
+        * (model.unserved_usd_per_request or 0.0)
+    )
+    return Offer(tuple(replicas.tolist()), float(usd + unserved), replicas @ _gpus(model, accelerators))
+
+
+def _gpus(model: ModelDemand, accelerators: tuple[str, ...]) -> IntArray:
+    """GPUs of one replica by accelerator, shape (V, A)."""
+    place: Mapping[str, int] = {name: index for index, name in enumerate(accelerators)}
+    gpus = np.zeros((len(model.candidates), len(accelerators)), np.int64)
+    for row, candidate in enumerate(model.candidates):
+        if candidate.accelerator in place:
+            gpus[row, place[candidate.accelerator]] = candidate.gpus_per_replica
+    return gpus

@@ -1,0 +1,164 @@
+"""The program of one model: whole replicas of each variant, shares of each size bucket (Mélange §4, made continuous).
+
+    min   Σ_v usd_v · y_v + Σ_b usd · rps_b · u_b + Σ_v (start_v · up_v + stop_v · down_v)
+    s.t.  Σ_v x_bv + u_b = 1                      every bucket with traffic is served or said to be unserved
+          Σ_b load_bv · x_bv ≤ y_v                load within replicas; load = rps / (capacity · target utilization)
+          Σ_{v able} y_v + u_b ≥ 1                a share needs a replica, however small its load (cover cut)
+          y_v - up_v + down_v = current_v         changes, where they have a price
+
+The paper cuts every bucket into slices and gives each slice to one GPU type, which forbids what a weighted router does
+anyway and costs up to 40 % more; `slices` keeps that meaning for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, ModelDemand
+from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.linear import INFINITY, IntArray, LinearProgram
+
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traffic:
+    """The buckets of a model that have traffic.
+
+    Args:
+        bucket: Shape (B,), flat index of each bucket.
+        rps: Shape (B,).
+        load: Shape (B, V): replicas of a variant that the whole bucket would fill, infinite where it cannot serve it.
+    """
+
+    bucket: IntArray
+    rps: FloatArray
+    load: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelColumns:
+    """Where a model stands in a program: indexes of columns.
+
+    Args:
+        replicas: Shape (V,).
+        shares: Shape (P,), of pairs of a bucket with traffic and a variant that can serve it.
+        pair_bucket: Shape (P,), which bucket with traffic.
+        pair_variant: Shape (P,).
+        unserved: Shape (B,), empty when all must be served.
+    """
+
+    replicas: IntArray
+    shares: IntArray
+    pair_bucket: IntArray
+    pair_variant: IntArray
+    unserved: IntArray
+
+
+def traffic_of(model: ModelDemand, target_utilization: float = 1.0) -> Traffic:
+    """What of a model's demand counts, as load at the target utilization."""
+    rps = model.demand_rps.ravel()
+    bucket = np.flatnonzero(rps > TRAFFIC_RPS)
+    capacity = np.array([candidate.capacity_rps.ravel()[bucket] for candidate in model.candidates]).T
+    capacity = capacity.reshape(len(bucket), len(model.candidates)) * target_utilization
+    able = capacity > 0.0
+    load = np.where(able, rps[bucket, None] / np.where(able, capacity, 1.0), INFINITY)
+    return Traffic(bucket, rps[bucket], load)
+
+
+def add_model(
+    program: LinearProgram, model: ModelDemand, traffic: Traffic, most: IntArray, *, slices: int | None = None
+) -> ModelColumns:
+    """Add the columns and rows of a model.
+
+    Args:
+        program: Changed.
+        model: Whose variants and prices.
+        traffic: Of that model.
+        most: Shape (V,): no more replicas than these, whatever the reason.
+        slices: Shares come in multiples of 1/slices, as in the paper; None: any share.
+    """
+    pair_bucket, pair_variant = np.nonzero(np.isfinite(traffic.load))
+    replicas = _add_replicas(program, model, most)
+    shares = program.add_columns(len(pair_bucket), upper=float(slices or 1), whole=slices is not None)
+    unserved = _add_unserved(program, model, traffic)
+    columns = ModelColumns(replicas, shares, pair_bucket, pair_variant, unserved)
+    _serve(program, traffic, columns, slices or 1)
+    _fit(program, traffic, columns, slices or 1)
+    _cover(program, traffic, columns)
+    _switch(program, model, replicas)
+    return columns
+
+
+def most_replicas(model: ModelDemand, traffic: Traffic, gpus: Mapping[str, int]) -> IntArray:
+    """Replicas beyond which nothing is gained or nothing is left, shape (V,); never below the minimum.
+
+    Args:
+        model: Whose variants.
+        traffic: Of that model.
+        gpus: By accelerator; one that is not named has no cap.
+    """
+    useful = np.ceil(np.where(np.isfinite(traffic.load), traffic.load, 0.0).sum(axis=0) - LOAD_TOLERANCE)
+    most = [
+        min(
+            INFINITY if candidate.max_replicas is None else candidate.max_replicas,
+            gpus.get(candidate.accelerator, INFINITY) // candidate.gpus_per_replica,
+        )
+        for candidate in model.candidates
+    ]
+    least = [candidate.min_replicas for candidate in model.candidates]
+    serves = np.isfinite(traffic.load).any(axis=0)
+    limits: IntArray = np.maximum(np.minimum(np.maximum(useful, serves), most), least).astype(np.int64)
+    return limits
+
+
+def _add_replicas(program: LinearProgram, model: ModelDemand, most: IntArray) -> IntArray:
+    least = [candidate.min_replicas for candidate in model.candidates]
+    usd = [candidate.usd_per_hour for candidate in model.candidates]
+    return program.add_columns(len(model.candidates), cost=usd, lower=least, upper=most, whole=True)
+
+
+def _add_unserved(program: LinearProgram, model: ModelDemand, traffic: Traffic) -> IntArray:
+    if model.unserved_usd_per_request is None:
+        return np.empty(0, np.int64)
+    usd = traffic.rps * SECONDS_PER_HOUR * model.unserved_usd_per_request
+    return program.add_columns(len(traffic.rps), cost=usd, upper=1.0)
+
+
+def _serve(program: LinearProgram, traffic: Traffic, columns: ModelColumns, slices: int) -> None:
+    rows = program.add_rows(len(traffic.rps), lower=slices, upper=slices)
+    program.put(rows[columns.pair_bucket], columns.shares, 1.0)
+    if len(columns.unserved):
+        program.put(rows, columns.unserved, slices)
+
+
+def _fit(program: LinearProgram, traffic: Traffic, columns: ModelColumns, slices: int) -> None:
+    rows = program.add_rows(len(columns.replicas), upper=0.0)
+    load = traffic.load[columns.pair_bucket, columns.pair_variant]
+    program.put(rows[columns.pair_variant], columns.shares, load / slices)
+    program.put(rows, columns.replicas, -1.0)
+
+
+def _cover(program: LinearProgram, traffic: Traffic, columns: ModelColumns) -> None:
+    able = np.isfinite(traffic.load)
+    if len(columns.unserved):  # each bucket has its own way out
+        rows = program.add_rows(len(able), lower=1.0)
+        program.put(rows, columns.unserved, 1.0)
+    else:
+        able = np.unique(able, axis=0)
+        rows = program.add_rows(len(able), lower=1.0)
+    row, variant = np.nonzero(able)
+    program.put(rows[row], columns.replicas[variant], 1.0)
+
+
+def _switch(program: LinearProgram, model: ModelDemand, replicas: IntArray) -> None:
+    for candidate, column in zip(model.candidates, replicas, strict=True):
+        now = candidate.current_replicas
+        if now is None or max(candidate.start_usd_per_hour, candidate.stop_usd_per_hour) <= 0.0:
+            continue
+        changes = program.add_columns(2, cost=[candidate.start_usd_per_hour, candidate.stop_usd_per_hour])
+        row = program.add_rows(1, lower=now, upper=now)
+        program.put(row[0], np.append(changes, column), [-1.0, 1.0, 1.0])

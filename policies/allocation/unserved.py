@@ -1,0 +1,66 @@
+"""What nobody serves, and why: no variant can, no GPU is left, or it costs more than it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand, Unserved
+from foresail.policies.allocation.routing import Routed
+
+Left = Mapping[str, int]  # GPUs that no plan uses, by accelerator with a cap
+
+
+def gpus_left(problem: AllocationProblem, routed: list[Routed]) -> dict[str, int]:
+    """GPUs that the plan does not use, by accelerator with a cap."""
+    left = dict(problem.gpus)
+    for model, own in zip(problem.models, routed, strict=True):
+        for candidate, count in zip(model.candidates, own.plan.replicas, strict=True):
+            if candidate.accelerator in left:
+                left[candidate.accelerator] -= count * candidate.gpus_per_replica
+    return left
+
+
+def list_unserved(problem: AllocationProblem, routed: list[Routed]) -> tuple[Unserved, ...]:
+    """All demand without a replica, the dearest first."""
+    left = gpus_left(problem, routed)
+    found = [
+        (rps * (model.unserved_usd_per_request or 1.0), Unserved(model.name, bucket, rps, why))
+        for model, own in zip(problem.models, routed, strict=True)
+        for bucket, rps, why in _of(model, own, left)
+    ]
+    return tuple(unserved for _, unserved in sorted(found, key=lambda pair: -pair[0]))
+
+
+def _of(model: ModelDemand, routed: Routed, left: Left) -> list[tuple[tuple[int, int], float, str]]:
+    return [
+        ((int(row), int(column)), float(routed.left_rps[row, column]), _why(model, routed, (row, column), left))
+        for row, column in zip(*np.nonzero(routed.left_rps), strict=True)
+    ]
+
+
+def _why(model: ModelDemand, routed: Routed, bucket: tuple[int, int], left: Left) -> str:
+    able = [
+        (candidate, count)
+        for candidate, count in zip(model.candidates, routed.plan.replicas, strict=True)
+        if candidate.capacity_rps[bucket] > 0.0
+    ]
+    if not able:
+        return "no variant can serve requests of this size: add one with a longer context or more memory"
+    full = [_limit(candidate, count, left) for candidate, count in able]
+    if all(full):
+        return f"{'; '.join(dict.fromkeys(full))}: raise what binds or lower the demand"
+    return "one more replica costs more than it would save: raise the price of unserved requests"
+
+
+def _limit(candidate: Candidate, count: int, left: Left) -> str:
+    """What keeps a candidate from one replica more, empty when nothing does."""
+    free = left.get(candidate.accelerator)
+    if free is not None and free < candidate.gpus_per_replica:
+        return (
+            f"{free} GPUs of {candidate.accelerator} are left and {candidate.name} needs {candidate.gpus_per_replica}"
+        )
+    if candidate.max_replicas is not None and count >= candidate.max_replicas:
+        return f"{candidate.name} is at its maximum of {candidate.max_replicas}"
+    return ""
