@@ -3,9 +3,8 @@
 | order | samples go together as |
 |---|---|
 | independent | chance has it |
-| past rows | outcomes of past rows stood in their forecasts: the empirical copula |
+| past rows | outcomes of past rows stood in their forecasts: the empirical copula, and what ships |
 | own mixing | the flow's M says, of independent normals |
-| both | M says, of what past rows came to under the flow: what a flow's samples are |
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import numpy as np
 import torch
 
 from benchmarks.forecasting.replicas import (
-    BOTH,
     INDEPENDENT,
     LEADS_SECONDS,
     OWN,
@@ -73,7 +71,7 @@ def _orders(task: Task) -> dict[str, dict[str, list[FloatArray]]]:
         for name, found in (("mixture", mixture), ("flow", bent))
     }
     own = [_as_mixed(model, asked, bent[before:], task.levels, seed) for seed in range(SEEDS)]
-    both["flow"] |= {OWN: own, BOTH: [flow.samples(task)]}
+    both["flow"] |= {OWN: own}
     return both
 
 

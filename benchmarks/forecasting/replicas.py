@@ -31,7 +31,7 @@ TRAIN = 0.5  # of the rows; all others are forecast, as one in a hundred is look
 SPEED = 20.0  # at which fleets are played, as in the ramp: rows of ten minutes become rows of 30 s
 SEEDS = 5  # of what is drawn by chance
 INDEPENDENT = "independent"  # ways in which samples go together: of an instant, in orders.py …
-PAST, OWN, BOTH = "past rows", "own mixing", "both"
+PAST, OWN = "past rows", "own mixing"
 JOINT, INDICATORS_APART, STEPS_APART = "whole paths", "indicators apart", "steps apart"  # … and along, in served.py
 TENTHS = 10
 

@@ -8,14 +8,14 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.forecasting import published
-from benchmarks.forecasting.replicas import BOTH, JOINT, PAST
+from benchmarks.forecasting.replicas import JOINT, PAST
 from benchmarks.forecasting.shift import CORRECTED, NO_SHIFT, STATIC
 from benchmarks.forecasting.traces import FLEET_HORIZONS, RIVALS, conversation_crps, fleet_crps
 from benchmarks.forecasting.work import Row
 from benchmarks.verdicts import Verdict
 
 Limits = tuple[float, float]
-SHIPPED = (("mixture", "ready", PAST), ("flow", "ready", BOTH), ("served", "ready", JOINT), ("served", "peak", JOINT))
+SHIPPED = (("mixture", "ready", PAST), ("flow", "ready", PAST), ("served", "ready", JOINT), ("served", "peak", JOINT))
 
 
 def judge_fisher(found: Mapping[str, Any], model: str, *, everywhere: bool) -> Iterator[Verdict]:

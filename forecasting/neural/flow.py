@@ -119,11 +119,6 @@ class Flow(nn.Module):
         joint = _log_joint(normal[:, self.order], seen[:, self.order], given.mixing)
         return joint + torch.where(seen, log_slope, 0.0).sum(dim=-1)
 
-    def normals(self, given: Given, scores: Tensor) -> Tensor:
-        """The u of scores (N, I), all of them seen, in the order of the hierarchy, shape (N, I)."""
-        mixed, _ = given.forward(scores)
-        return torch.linalg.solve_triangular(given.mixing, mixed[:, self.order, None], upper=False)[..., 0]
-
     def draw(self, given: Given, noise: Tensor) -> Tensor:
         """Scores from independent standard normals (S, N, I), joint by row, shape (S, N, I)."""
         mixed = torch.einsum("nij,snj->sni", given.mixing, noise)

@@ -1,8 +1,9 @@
-"""The flow as a model: the training-free mixture's forecast, moved and joined by what a flow learned about its scores.
+"""The flow as a model: the training-free mixture's forecast, moved by what a flow learned about its scores.
 
 The mixture rolls on from early in the training part, so that its forecasts there are as honest as any, and the flow
 learns from those. Behind the training part it goes on learning, a block at a time, and what it says is averaged with
 the mixture by how both fared of late. Columns that it does not know keep the mixture's quantiles to the last bit.
+Joint samples are the quantiles in the order of past rows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.averaging import average, band_scores, weigh_online
-from foresail.forecasting.copula import SAMPLES, sample_levels
+from foresail.forecasting.copula import couple
 from foresail.forecasting.neural.dataset import Examples, make_examples
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
@@ -52,7 +52,7 @@ class FlowModel:
         self._progress = progress
         self._flow: Flow | None = None
         self._fitted: Fitted | None = None
-        self._answered: tuple[Task, tuple[FloatArray, FloatArray]] | None = None
+        self._answered: tuple[Task, FloatArray] | None = None
         self._known: tuple[Task, Examples] | None = None
 
     def fit(self, task: Task) -> None:
@@ -70,26 +70,21 @@ class FlowModel:
         self.parameters = self._flow.count
 
     def quantiles(self, task: Task) -> FloatArray:
-        """Quantiles of every target in raw units, ascending, shape (T, Q, I)."""
-        return self._answer(task)[0]
+        """Quantiles of every target in raw units, ascending, shape (T, Q, I); kept, as samples are made of them."""
+        if self._answered is None or self._answered[0] is not task:
+            asked = self._asked(task)
+            bent = [_bend(flow, asked.rows(start, end)) for flow, start, end in self._flows(task, asked)]
+            self._answered = task, _weighed(task, asked, np.concatenate(bent))
+        return self._answered[1]
 
     def samples(self, task: Task) -> FloatArray:
-        """Joint samples of every target, shape (T, S, I): quantiles in the order of the flow's draws."""
-        quantiles, drawn = self._answer(task)
-        ranks = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        return np.take_along_axis(sample_levels(quantiles, task.levels), ranks, axis=1)
+        """Joint samples of every target, shape (T, S, I): quantiles in the order of past rows.
 
-    def _answer(self, task: Task) -> tuple[FloatArray, FloatArray]:
-        """Quantiles, and draws that only their order matters of; kept, as one is asked for after the other."""
-        if self._answered is None or self._answered[0] is not task:
-            asked, past = self._asked(task), _Past(task, self._examples(task))
-            parts = [
-                _bend(flow, asked.rows(start, end), past.normals(flow, start, end))
-                for flow, start, end in self._flows(task, asked)
-            ]
-            bent, drawn = (np.concatenate(part) for part in zip(*parts, strict=True))
-            self._answered = task, (_weighed(task, asked, bent), drawn)
-        return self._answered[1]
+        Rows before the first target are forecast by the mixture alone.
+        """
+        examples, before = self._examples(task), task.train_rows - warm_rows(task)
+        known = np.concatenate([examples.marginals.quantiles[:before], self.quantiles(task)])
+        return couple(known, examples.outcomes, task.levels, horizon=task.horizon, first=before, seed=task.seed)
 
     def _flows(self, task: Task, asked: Examples) -> Iterator[tuple[Flow, int, int]]:
         """The flow of each block of targets: it goes on learning from what the block's first origin knew."""
@@ -155,44 +150,15 @@ def _identity(examples: Examples, seed: int) -> Flow:
     return flow.eval()
 
 
-class _Past:
-    """What the last rows that an origin knew came to under a flow: where it is right, draws of a standard normal.
-
-    Where it is not, how indicators went together beyond what it says is in them.
-    """
-
-    def __init__(self, task: Task, examples: Examples) -> None:
-        self._examples, self._horizon = examples, task.horizon
-        self._before = task.train_rows - warm_rows(task)
-        self._room = SAMPLES + task.horizon  # rows that the first target's origin would like to know
-        generator = torch.Generator().manual_seed(task.seed)
-        # A row's chance is its own: for what is missing in it, and for rows before the first one.
-        self._chance = torch.randn(self._room + len(examples), examples.scores.shape[1], generator=generator)
-
-    def normals(self, flow: Flow, start: int, end: int) -> Tensor:
-        """Rows of u: the last ones known to each target's origin, shape (T, S, I), in the order of the hierarchy."""
-        first, last = (self._before + place - self._horizon - SAMPLES + 1 for place in (start, end + SAMPLES - 1))
-        chance = self._chance[first + self._room : last + self._room].clone()
-        known = self._examples.rows(max(first, 0), max(last, 0))
-        if len(known):
-            scores = torch.from_numpy(known.scores).float()
-            with torch.no_grad():
-                given = flow.given(torch.from_numpy(known.context).float())
-                filled = torch.where(torch.isfinite(scores), scores, chance[-len(known) :])
-                chance[-len(known) :] = flow.normals(given, filled)
-        return chance.unfold(0, SAMPLES, 1).transpose(1, 2)
-
-
-def _bend(flow: Flow, asked: Examples, normals: Tensor) -> tuple[FloatArray, FloatArray]:
-    """Quantiles (T, Q, I) under a flow, and ε from u (T, S, I)."""
+def _bend(flow: Flow, asked: Examples) -> FloatArray:
+    """Quantiles (T, Q, I) under a flow."""
     levels = torch.from_numpy(asked.marginals.knots).float()[:, None, None].expand(-1, *asked.scores.shape)
     with torch.no_grad():
         given = flow.given(torch.from_numpy(asked.context).float())
         scores = given.inverse(levels).transpose(0, 1).double().numpy()
-        drawn = (normals @ given.mixing.transpose(1, 2))[..., torch.argsort(flow.order)].double().numpy()
     found = np.maximum.accumulate(asked.marginals.read(scores), axis=1)
     same = (flow.trust == 0.0).numpy() | ~np.isfinite(found).all(axis=1, keepdims=True)
-    return np.where(same, asked.marginals.quantiles, found), drawn
+    return np.where(same, asked.marginals.quantiles, found)
 
 
 def _weighed(task: Task, asked: Examples, bent: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed: what needs no train
 pytest.importorskip("pyro", reason="pyro is not installed: what needs no training is tested without")
 
 from foresail.domain.timeseries import FloatArray
+from foresail.forecasting.copula import couple
 from foresail.forecasting.neural.model import FlowModel
 from foresail.forecasting.neural.train import Recipe
 from foresail.forecasting.panel import make_model
@@ -47,6 +48,16 @@ def test_samples_are_the_quantiles_in_another_order(pair: tuple[FlowModel, Task]
     quantiles, samples = model.quantiles(task), model.samples(task)
     assert samples.shape == (100, 100, 3)
     np.testing.assert_array_equal(np.sort(samples, axis=1), quantiles)
+
+
+def test_samples_are_ordered_as_rows_that_the_origin_knew_came_out_together(pair: tuple[FlowModel, Task]) -> None:
+    """Those before the first target in the mixture's forecasts, those behind it in the flow's."""
+    model, task = pair
+    warm = 153  # a third of the 460 to train on
+    before = make_model("mixture").quantiles(replace(task, train_rows=warm))[: 460 - warm]
+    known = np.concatenate([before, model.quantiles(task)])
+    expected = couple(known, task.values[warm:], task.levels, horizon=1, first=460 - warm, seed=task.seed)
+    np.testing.assert_array_equal(model.samples(task), expected)
 
 
 def test_columns_that_go_together_do_so_in_the_samples(pair: tuple[FlowModel, Task]) -> None:
