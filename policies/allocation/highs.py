@@ -27,6 +27,13 @@ _LEAN = {
 }
 GAP = 1e-6  # absolute, USD/h: to this an optimum is proven
 _FOUND = 2  # HiGHS: kSolutionStatusFeasible
+_Status = highspy.HighsModelStatus
+_PROVEN = {_Status.kOptimal, _Status.kModelEmpty, _Status.kInfeasible}
+_ANSWERS = _PROVEN | {_Status.kTimeLimit}
+
+
+class SolverError(ArithmeticError):
+    """The solver could not make sense of a program."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +62,9 @@ class Solver:
         program: Copied when the solver is made.
         relative_gap: At which a search over whole numbers may stop.
         relaxed: Whole numbers need not be whole.
+
+    Raises:
+        SolverError: A cost, a limit or an entry is not a number.
     """
 
     def __init__(self, program: LinearProgram, *, relative_gap: float = 0.0, relaxed: bool = False) -> None:
@@ -64,12 +74,21 @@ class Solver:
         self._set(output_flag=False, threads=1, mip_abs_gap=GAP, mip_rel_gap=relative_gap, random_seed=0)
         self._set(**(_LEAN if whole else {}))
         self._highs.passModel(_lp(program, whole=whole))
+        low, high = program.row_limits()
+        self._holds_at_zero = bool((low <= 0.0).all() and (high >= 0.0).all())
 
     def solve(self, seconds: float | None = None) -> Solution:
-        """Solve, within `seconds` of the solver's own time when given."""
+        """Solve, within `seconds` of the solver's own time when given.
+
+        Raises:
+            SolverError: It gave up for another reason than time.
+        """
         self._set(time_limit=highspy.kHighsInf if seconds is None else max(seconds, 0.0))
         self._highs.run()
-        return self._read()
+        status = self._highs.getModelStatus()
+        if status not in _ANSWERS:
+            raise SolverError(f"HiGHS ended with {self._highs.modelStatusToString(status)!r}: no answer to build on")
+        return self._read(status)
 
     @property
     def seconds(self) -> float:
@@ -93,11 +112,11 @@ class Solver:
         for name, value in options.items():
             self._highs.setOptionValue(name, value)
 
-    def _read(self) -> Solution:
-        info, status = self._highs.getInfo(), self._highs.getModelStatus()
-        solution = self._highs.getSolution()
-        ended = status in {highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible}
-        found = info.primal_solution_status == _FOUND
+    def _read(self, status: Any) -> Solution:
+        info, solution = self._highs.getInfo(), self._highs.getSolution()
+        ended = status in _PROVEN
+        empty = status == _Status.kModelEmpty  # without columns, which HiGHS does not look into
+        found = self._holds_at_zero if empty else info.primal_solution_status == _FOUND
         whole = bool(self._whole.any())
         objective = float(info.objective_function_value) if found else float("inf")
         bound = float(info.mip_dual_bound) if whole else objective if ended else -float("inf")
@@ -116,7 +135,23 @@ def solve(program: LinearProgram, *, seconds: float | None = None, relative_gap:
     return Solver(program, relative_gap=relative_gap).solve(seconds)
 
 
+def _check(program: LinearProgram) -> None:
+    """HiGHS takes what is not a number for one, and calls the outcome optimal."""
+    numbers = {
+        "a cost": np.isfinite(program.cost),
+        "a limit of a column": ~np.isnan(program.lower + program.upper),
+        "a limit of a row": ~np.isnan(np.stack(program.row_limits())),
+        "an entry": np.isfinite(program.matrix().value),
+    }
+    for what, fine in numbers.items():
+        if not fine.all():
+            raise SolverError(
+                f"{what} of the program is not a number: nor is a demand, a capacity, a price or a limit then"
+            )
+
+
 def _lp(program: LinearProgram, *, whole: bool) -> Any:
+    _check(program)
     lp, matrix = highspy.HighsLp(), program.matrix()
     lp.num_col_, lp.num_row_ = program.columns, program.rows
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
