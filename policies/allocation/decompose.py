@@ -23,12 +23,15 @@ from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.pricing import Offer, Pricer, least_offer
+from foresail.policies.allocation.program import by_priority
 
 SMOOTHING = 0.6  # share of the best prices so far
 ROUNDS = 60
 RELAXED_GAP = 1e-4  # between the master's relaxation and the bound: what is left is for whole plans to close
 WHOLE_GAP = 5e-3  # at which whole plans are good enough to stop looking for others
-SPREAD, PATIENCE = 0.3, 2  # of the prices around the best (log scale); rounds without a better plan
+SPREAD = 0.3  # of the prices around the best (log scale)
+FAIR_GAP = 1e-2  # above which the search is more patient
+PATIENCE, MORE_PATIENCE = 2, 8  # rounds without a better plan
 CHOICE_SECONDS = 2.0  # at most, for one choice of whole plans
 
 Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
@@ -94,9 +97,9 @@ def decompose(
 
 def relaxed_prices(problem: AllocationProblem, target_utilization: float) -> dict[str, float]:
     """What a GPU of each accelerator would be worth if replicas need not be whole."""
-    fleet = build(problem, target_utilization)
+    fleet = build(problem, target_utilization, only_rows=True)
     found = Solver(fleet.program, relaxed=True).solve()
-    return {name: max(-float(found.row_prices[row]), 0.0) for name, row in fleet.stock_rows.items()}
+    return {name: max(0.0, -float(found.row_prices[row])) for name, row in fleet.stock_rows.items()}
 
 
 class _Search:
@@ -106,8 +109,9 @@ class _Search:
         self.accelerators = tuple(sorted(problem.gpus))
         self._effort = effort
         self._stock = np.array([float(problem.gpus[name]) for name in self.accelerators])
-        self._pricers = [Pricer(model, problem, self.accelerators, target_utilization) for model in problem.models]
-        self._plan = [least_offer(model, self.accelerators) for model in problem.models]
+        models = by_priority(problem.models)
+        self._pricers = [Pricer(model, problem, self.accelerators, target_utilization) for model in models]
+        self._plan = [least_offer(model, self.accelerators) for model in models]
         self._master = Master(self._stock, [{offer.replicas: offer} for offer in self._plan])
         self._bound, self._prices = -np.inf, np.zeros(len(self._stock))
 
@@ -132,11 +136,14 @@ class _Search:
     def _vary(self, generator: np.random.Generator) -> None:
         """Ask at prices around the best ones: whole plans need more to choose from than the relaxation does."""
         best, waits = self._prices, 0
-        while waits < PATIENCE and self._left() > 0.0 and self._gap() > max(self._effort.gap, WHOLE_GAP):
+        while waits < self._patience() and self._left() > 0.0 and self._gap() > max(self._effort.gap, WHOLE_GAP):
             before = self._usd(self._plan)
             self._price(best * np.exp(generator.normal(0.0, SPREAD, len(best))))
             self._choose()
             waits = 0 if self._usd(self._plan) < before else waits + 1
+
+    def _patience(self) -> int:
+        return PATIENCE if self._gap() <= FAIR_GAP else MORE_PATIENCE
 
     def answer(self) -> Decomposed:
         """What was found so far."""

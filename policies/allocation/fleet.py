@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from foresail.domain.allocation import AllocationProblem
 from foresail.policies.allocation.linear import IntArray, LinearProgram
-from foresail.policies.allocation.program import ModelColumns, Traffic, add_model, most_replicas, traffic_of
+from foresail.policies.allocation.program import (
+    ModelColumns,
+    Traffic,
+    add_model,
+    by_priority,
+    most_replicas,
+    traffic_of,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,21 +36,39 @@ class FleetProgram:
     stock_rows: dict[str, int]
 
 
-def build(problem: AllocationProblem, target_utilization: float = 1.0, slices: int | None = None) -> FleetProgram:
+def build(
+    problem: AllocationProblem, target_utilization: float = 1.0, slices: int | None = None, *, only_rows: bool = False
+) -> FleetProgram:
     """Put all models into one program.
 
     Args:
         problem: The fleet.
         target_utilization: Load over replicas that a plan may reach, 0…1.
         slices: As for `add_model`.
+        only_rows: The stock limits rows and no column, so that it is those whose worth shows in a relaxation.
     """
+    gpus = {} if only_rows else problem.gpus
     program = LinearProgram()
     traffic = tuple(traffic_of(model, target_utilization) for model in problem.models)
     columns = tuple(
-        add_model(program, model, seen, most_replicas(model, seen, problem.gpus), slices=slices)
-        for model, seen in zip(problem.models, traffic, strict=True)
+        add_model(program, model, seen, most_replicas(model, seen, gpus), slices=slices)
+        for model, seen in zip(by_priority(problem.models), traffic, strict=True)
     )
     return FleetProgram(program, traffic, columns, _share(program, problem, columns))
+
+
+def tie(fleet: FleetProgram, pairs: Sequence[IntArray], slices: int = 1) -> None:
+    """Let some shares be no more than the replicas of their variant.
+
+    Args:
+        fleet: Its program is changed.
+        pairs: By model, of the pairs of a bucket and a variant.
+        slices: What a whole bucket counts.
+    """
+    for columns, own in zip(fleet.columns, pairs, strict=True):
+        rows = fleet.program.add_rows(len(own), upper=0.0)
+        fleet.program.put(rows, columns.shares[own], 1.0)
+        fleet.program.put(rows, columns.replicas[columns.pair_variant[own]], -float(slices))
 
 
 def _share(program: LinearProgram, problem: AllocationProblem, columns: tuple[ModelColumns, ...]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.highs import Solver
+from foresail.policies.allocation.highs import GAP, Solver
 from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.pricing import Offer
 
@@ -30,8 +30,9 @@ class Master:
         self._solver = Solver(self._program(whole=False)[0])
 
     def add(self, model: int, offer: Offer) -> bool:
-        """Take an offer; whether it is new."""
-        if offer.replicas in self.offers[model]:
+        """Take an offer; whether it is new: the same replicas may come cheaper than when nothing was served by them."""
+        known = self.offers[model].get(offer.replicas)
+        if known is not None and known.usd_per_hour <= offer.usd_per_hour + GAP:
             return False
         self.offers[model][offer.replicas] = offer
         rows = np.concatenate([[model], len(self.offers) + np.flatnonzero(offer.gpus)])
@@ -46,7 +47,7 @@ class Master:
     def choose(self, seconds: float) -> list[Offer] | None:
         """The cheapest whole choice found within `seconds`."""
         program, offers = self._program(whole=True)
-        solver = Solver(program, relative_gap=1e-6)
+        solver = Solver(program, relative_gap=1e-7)
         found = solver.solve(seconds)
         self.seconds += solver.seconds
         if found.x is None:

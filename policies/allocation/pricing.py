@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, ModelDemand
+from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.linear import IntArray, LinearProgram
@@ -84,13 +84,18 @@ class Pricer:
 def least_offer(model: ModelDemand, accelerators: tuple[str, ...]) -> Offer:
     """The plan that only keeps the minimum and serves nothing with it: there is always one plan."""
     replicas = np.array([candidate.min_replicas for candidate in model.candidates])
-    usd = replicas @ [candidate.usd_per_hour for candidate in model.candidates]
-    unserved = (
-        model.demand_rps[model.demand_rps > TRAFFIC_RPS].sum()
-        * SECONDS_PER_HOUR
-        * (model.unserved_usd_per_request or 0.0)
-    )
-    return Offer(tuple(replicas.tolist()), float(usd + unserved), replicas @ _gpus(model, accelerators))
+    usd = sum(_least_usd(candidate) for candidate in model.candidates)
+    unserved_rps = float(model.demand_rps[model.demand_rps > TRAFFIC_RPS].sum())
+    usd += unserved_rps * SECONDS_PER_HOUR * (model.unserved_usd_per_request or 0.0)
+    return Offer(tuple(replicas.tolist()), usd, replicas @ _gpus(model, accelerators))
+
+
+def _least_usd(candidate: Candidate) -> float:
+    """Price of a candidate's minimum, and of the change to it."""
+    least, now = candidate.min_replicas, candidate.current_replicas
+    change = 0 if now is None else least - now
+    switch = max(change, 0) * candidate.start_usd_per_hour + max(-change, 0) * candidate.stop_usd_per_hour
+    return least * candidate.usd_per_hour + switch
 
 
 def _gpus(model: ModelDemand, accelerators: tuple[str, ...]) -> IntArray:

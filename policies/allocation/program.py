@@ -12,16 +12,18 @@ anyway and costs up to 40 % more; `slices` keeps that meaning for comparison.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, ModelDemand
+from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.linear import INFINITY, IntArray, LinearProgram
 
 SECONDS_PER_HOUR = 3600.0
+NEARLY_WHOLE = 0.1 * LOAD_TOLERANCE  # replicas: so little more is rounding; what the solver may object to is not
+TIE = 5e-7  # by this share the demand of the least priority is cheaper to leave: below what a proof may leave open
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,24 @@ class ModelColumns:
     pair_bucket: IntArray
     pair_variant: IntArray
     unserved: IntArray
+
+
+def by_priority(models: Sequence[ModelDemand]) -> tuple[ModelDemand, ...]:
+    """The same models, with demand the cheaper to leave the less its priority: by so little that it only breaks ties.
+
+    What any plan costs so is no more than what it costs, so that a bound stays one.
+    """
+    ranks = sorted({model.priority for model in models}, reverse=True)
+    return tuple(
+        model
+        if model.unserved_usd_per_request is None or len(ranks) == 1
+        else replace(
+            model,
+            unserved_usd_per_request=model.unserved_usd_per_request
+            * (1.0 - TIE * ranks.index(model.priority) / (len(ranks) - 1)),
+        )
+        for model in models
+    )
 
 
 def traffic_of(model: ModelDemand, target_utilization: float = 1.0) -> Traffic:
@@ -101,7 +121,8 @@ def most_replicas(model: ModelDemand, traffic: Traffic, gpus: Mapping[str, int])
         traffic: Of that model.
         gpus: By accelerator; one that is not named has no cap.
     """
-    useful = np.ceil(np.where(np.isfinite(traffic.load), traffic.load, 0.0).sum(axis=0) - LOAD_TOLERANCE)
+    useful = np.ceil(np.where(np.isfinite(traffic.load), traffic.load, 0.0).sum(axis=0) - NEARLY_WHOLE)
+    useful = np.maximum(useful, [_kept(candidate) for candidate in model.candidates])
     most = [
         min(
             INFINITY if candidate.max_replicas is None else candidate.max_replicas,
@@ -113,6 +134,11 @@ def most_replicas(model: ModelDemand, traffic: Traffic, gpus: Mapping[str, int])
     serves = np.isfinite(traffic.load).any(axis=0)
     limits: IntArray = np.maximum(np.minimum(np.maximum(useful, serves), most), least).astype(np.int64)
     return limits
+
+
+def _kept(candidate: Candidate) -> int:
+    """Replicas that are cheaper kept than stopped, even where they serve nothing."""
+    return candidate.current_replicas or 0 if candidate.stop_usd_per_hour > candidate.usd_per_hour else 0
 
 
 def _add_replicas(program: LinearProgram, model: ModelDemand, most: IntArray) -> IntArray:
