@@ -25,6 +25,7 @@ from foresail.forecasting.averaging import average, band_scores, weigh_online
 from foresail.forecasting.baselines import EVERY_KIND, Around, Expert, last_value, marginal, periods, seasonal, smoothed
 from foresail.forecasting.forest import Forest
 from foresail.forecasting.ridge import Regression, regress
+from foresail.forecasting.signs import keep_signs
 from foresail.forecasting.task import Model, Task
 
 WINDOW = 288
@@ -53,7 +54,7 @@ class Panel:
         """Quantiles of every target in raw units, ascending, shape (T, Q, I)."""
         experts, self.parameters = self._seat(task)
         columns = [self._column(task, experts, column) for column in range(len(task.series.columns))]
-        quantiles = np.stack(columns, axis=2)
+        quantiles = keep_signs(task, np.stack(columns, axis=2))
         return correct_online(task, quantiles) if self._corrects else quantiles
 
     def samples(self, task: Task) -> FloatArray | None:  # noqa: ARG002 - as the protocol has it
@@ -75,7 +76,7 @@ def correct_online(task: Task, quantiles: FloatArray) -> FloatArray:
     After a shift of the regime the corrected ones soon weigh most, elsewhere they cost next to nothing.
     """
     outcomes = task.values[task.targets]
-    corrected = adapt(quantiles, outcomes, task.levels, horizon=task.horizon)
+    corrected = keep_signs(task, adapt(quantiles, outcomes, task.levels, horizon=task.horizon))
     columns = []
     for column, outcome in enumerate(outcomes.T):
         both = np.stack([quantiles[:, :, column], corrected[:, :, column]])

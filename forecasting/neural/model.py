@@ -24,6 +24,7 @@ from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.train import Fitted, Progress, Recipe, fit_flow
 from foresail.forecasting.panel import make_model
+from foresail.forecasting.signs import keep_signs
 from foresail.forecasting.task import Task
 
 WARM_ROWS = 500  # of the training part, from which only the mixture learns
@@ -74,7 +75,7 @@ class FlowModel:
         if self._answered is None or self._answered[0] is not task:
             asked = self._asked(task)
             bent = [_bend(flow, asked.rows(start, end)) for flow, start, end in self._flows(task, asked)]
-            self._answered = task, _weighed(task, asked, np.concatenate(bent))
+            self._answered = task, _weighed(task, asked, keep_signs(task, np.concatenate(bent)))
         return self._answered[1]
 
     def samples(self, task: Task) -> FloatArray:

@@ -72,6 +72,31 @@ def test_a_constant_is_forecast_exactly(name: str) -> None:
     assert found.figures.crps_per_column["c3"] == 0.0
 
 
+def dips(seed: int, *, at: float) -> FloatArray:
+    """Three rates that fall to nearly nothing now and then, with holes; the last is counted from `at` on."""
+    rng = np.random.default_rng(seed)
+    values = rng.gamma(0.3, size=(180, 3)) * np.exp(rng.normal(size=(180, 1)))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    values[0] = 1.0
+    return np.asarray(values - np.array([0.0, 0.0, at]))
+
+
+@every_model
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 1000), horizon=st.sampled_from([1, 6]))
+def test_what_was_never_negative_is_not_forecast_to_be(name: str, seed: int, horizon: int) -> None:
+    found = answer(dips(seed, at=0.0), name, horizon)
+    assert (found.quantiles >= 0.0).all()
+    assert (found.samples >= 0.0).all()
+
+
+@every_model
+def test_what_was_negative_may_be_again(name: str) -> None:
+    found = answer(dips(0, at=2.0), name)
+    assert (found.quantiles[:, :, :2] >= 0.0).all()
+    assert (found.quantiles[:, :, 2] < 0.0).any()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     arrays(
