@@ -16,7 +16,7 @@ from foresail.cli.packages import flow_model, need_torch
 from foresail.cli.times import iso, moment, span
 from foresail.domain.errors import ArtifactError, ForecastError, InputError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.ahead import Ahead, ahead_task, forecast_ahead, step_seconds
+from foresail.forecasting.ahead import MOST_ROWS, Ahead, ahead_task, forecast_ahead, step_seconds
 from foresail.forecasting.panel import make_model
 from foresail.forecasting.series import Series
 
@@ -153,6 +153,7 @@ def to_json(prediction: Prediction, levels: Sequence[float], samples: int) -> st
             "file": str(prediction.file),
             "columns": series.columns,
             "rows": len(series),
+            "rows_used": min(len(series), MOST_ROWS),
             "step_seconds": step_seconds(series),
             "origin": iso(origin),
             "origin_seconds": origin,
@@ -187,6 +188,7 @@ def to_text(prediction: Prediction, levels: Sequence[float]) -> str:
     step, last = span(step_seconds(series)), moment(float(series.times[-1]))
     lines = [
         f"{prediction.file}: {len(series)} rows, {step} apart, the last at {last}",
+        *([f"the forecasts rest on the last {MOST_ROWS} of them"] if len(series) > MOST_ROWS else []),
         *_sources(answers),
         header,
     ]

@@ -22,6 +22,7 @@ class FakeFlow:
 
     name = "flow"
     fitted: ClassVar[list[int]] = []  # horizons, in order
+    asked_rows: ClassVar[list[int]] = []  # of the series that quantiles were asked of, in order
     stop_at: ClassVar[int | None] = None  # the horizon at which somebody presses Ctrl-C
     offset: ClassVar[float] = 0.0  # what is learned
 
@@ -39,6 +40,7 @@ class FakeFlow:
         self.parameters = len(task.series.columns)
 
     def quantiles(self, task: Task) -> FloatArray:
+        FakeFlow.asked_rows.append(len(task.series))
         return np.asarray(make_model("last").quantiles(task) + self._weights["offset"])
 
     def samples(self, task: Task) -> FloatArray | None:  # noqa: ARG002 - as the protocol has it
@@ -69,7 +71,7 @@ def write_csv(
     columns: tuple[str, ...] = COLUMNS,
 ) -> Path:
     """A CSV of the tests' series: the same rows first, however many there are."""
-    values = make_values(200, seed=seed)[:rows, : len(columns)]
+    values = make_values(max(rows, 200), seed=seed)[:rows, : len(columns)]
     lines = [",".join(("time", *columns))]
     lines += [f"{start + step_seconds * t}," + ",".join(map(repr, row.tolist())) for t, row in enumerate(values)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ import pytest
 
 from foresail.cli.artifacts import read_artifact
 from foresail.cli.main import main
+from foresail.forecasting.ahead import MOST_ROWS
 from foresail.forecasting.artifact import encode
 from tests.unit.cli.flows import FakeFlow, without, write_csv
 from tests.unit.forecasting.series import COLUMNS
@@ -104,6 +105,26 @@ def test_rows_may_have_been_added_since(tmp_path: Path, model: Path, capsys: pyt
     answer = predict(capsys, later, "--model", model, "--horizons", "1")
     assert answer["origin_seconds"] == START + 600.0 * 129
     assert answer["forecasts"][0]["source"] == "flow"
+
+
+def test_of_a_long_file_a_trained_model_is_given_the_last_rows_only_and_the_answer_says_so(
+    tmp_path: Path, model: Path, fake_flow: type[FakeFlow], capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = write_csv(tmp_path / "long.csv", rows=MOST_ROWS + 500)
+    header, *rows = long.read_text(encoding="utf-8").splitlines()
+    late = tmp_path / "late.csv"
+    late.write_text("\n".join([header, *rows[500:], ""]), encoding="utf-8")
+    fake_flow.asked_rows.clear()
+
+    answer = predict(capsys, long, "--model", model, "--samples", "9")
+
+    assert fake_flow.asked_rows == [MOST_ROWS + 1, MOST_ROWS + 3]  # and those that are forecast
+    assert (answer["rows"], answer["rows_used"]) == (MOST_ROWS + 500, MOST_ROWS)
+    assert answer["forecasts"] == predict(capsys, late, "--model", model, "--samples", "9")["forecasts"]
+    assert main(["forecast", "predict", str(long), "--model", str(model)]) == 0
+    assert f"the forecasts rest on the last {MOST_ROWS} of them" in capsys.readouterr().out
+    assert main(["forecast", "predict", str(late), "--model", str(model)]) == 0
+    assert "rest on" not in capsys.readouterr().out
 
 
 def change_weights(folder: Path) -> None:
