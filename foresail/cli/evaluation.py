@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,11 @@ def read_series(file: Path) -> Series:
     return parse_series(text, str(file))
 
 
-def check_stems(files: Sequence[Path]) -> None:
-    """Refuse to save two files under one name.
+def check_save(files: Sequence[Path], folder: Path) -> None:
+    """Make sure, before anything is computed, that every file's forecasts can be saved, each under a name of its own.
 
     Raises:
-        InputError: Two files have the same stem.
+        InputError: Two files have the same stem, or the folder cannot be written to.
     """
     stems = [file.stem for file in files]
     twice = next((i for i, stem in enumerate(stems) if stem in stems[:i]), None)
@@ -97,16 +98,21 @@ def check_stems(files: Sequence[Path]) -> None:
             value=stems[twice],
             remedy="rename one of them, or save them apart",
         )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _cannot_save(folder, error) from error
 
 
 def save(results: Sequence[FileResult], folder: Path) -> None:
-    """Write STEM-MODEL-hH.npz for each evaluation.
+    """Write STEM-MODEL-hH.npz for each evaluation into a folder that was checked.
 
     Raises:
         InputError: The folder cannot be written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for result in results:
             for one in result.evaluations:
                 np.savez(
@@ -117,9 +123,13 @@ def save(results: Sequence[FileResult], folder: Path) -> None:
                     columns=np.array(result.series.columns),
                 )
     except OSError as error:
-        raise InputError(
-            str(folder), "--save", "cannot be written", value=error.strerror or str(error), remedy="give another folder"
-        ) from error
+        raise _cannot_save(folder, error) from error
+
+
+def _cannot_save(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        str(folder), "--save", "cannot be written", value=error.strerror or str(error), remedy="give another folder"
+    )
 
 
 def to_json(results: Sequence[FileResult]) -> str:

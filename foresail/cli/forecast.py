@@ -36,6 +36,7 @@ PREDICT = """Forecast the rows behind the end of a CSV, some rows ahead each, as
 
 Without --model nothing is trained: the mixture of simple experts forecasts. With it, the columns and the time between
 rows must be those that the model was trained on; rows may have been added since. Each forecast says what made it.
+Of a longer file the last 4000 rows are used: what was before them changes nothing.
 """
 MODELS = ("mixture", "last", "marginal", "seasonal", "ridge")
 TRAINED = ("flow",)  # need torch, and a minute a horizon
@@ -142,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> str:
-    from foresail.cli.evaluation import check_stems, evaluate_files, save, to_json, to_text  # noqa: PLC0415 - lazy
+    from foresail.cli.evaluation import check_save, evaluate_files, save, to_json, to_text  # noqa: PLC0415 - lazy
     from foresail.forecasting.evaluate import Rules  # noqa: PLC0415 - lazy: --help is quick
 
     if "flow" in arguments.models:
@@ -151,7 +152,7 @@ def _evaluate(arguments: argparse.Namespace) -> str:
     train, _, test = arguments.split
     rules = Rules(train, test, arguments.levels, refits=not arguments.train_only_on_train, seed=arguments.seed)
     if arguments.save is not None:
-        check_stems(files)
+        check_save(files, Path(arguments.save))
     if arguments.plot is not None:
         check_plot(arguments.plot)
     results = evaluate_files(

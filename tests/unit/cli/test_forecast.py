@@ -180,6 +180,17 @@ def test_files_that_cannot_be_read_or_saved_are_exit_2(tmp_path: Path, capsys: p
         assert named in err
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    computed: list[object] = []
+    monkeypatch.setattr("foresail.cli.evaluation.evaluate", lambda *given: computed.append(given))
+    file = write_csv(tmp_path / "web.csv")
+    assert main(["forecast", "evaluate", str(file), *QUICK, "--save", str(file / "below")]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}/below: --save: cannot be written, got 'Not a directory'")
+    assert computed == []
+
+
 @pytest.mark.parametrize(
     "words",
     [
