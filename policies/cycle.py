@@ -5,17 +5,21 @@ Pure: the operator calls it with live data, the simulator with a trace, the test
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
-from foresail.domain.decision import CycleResult, Decision
+from foresail.domain.decision import CycleResult
 from foresail.domain.forecast import Forecast
-from foresail.domain.memory import Memory, WorkloadMemory
+from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import Mode, WorkloadKey
-from foresail.policies.allocation.greedy import by_priority, stock_of
-from foresail.policies.scaling.decide import decide
-from foresail.policies.scaling.gather import gather
+from foresail.policies.allocation.greedy import Stock, by_priority, stock_of
+from foresail.policies.planning.reclaim import reclaim
+from foresail.policies.planning.share import share
+from foresail.policies.scaling.case import Case, active_rival
+from foresail.policies.scaling.decide import Decided, decide
+from foresail.policies.scaling.gather import gather, within
 from foresail.policies.scaling.prices import Prices
 
 __all__ = ["Prices", "run_cycle"]
@@ -29,7 +33,7 @@ def run_cycle(
     memory: Memory,
     prices: Prices = Prices(),  # noqa: B008  frozen
 ) -> CycleResult:
-    """Decide for the whole fleet.
+    """Decide for the whole fleet: those of greater priority take first, those of equal priority are decided together.
 
     Args:
         snapshot: What is known at one instant.
@@ -40,27 +44,52 @@ def run_cycle(
     Returns:
         A decision per workload, in the snapshot's order, and the memory for the next cycle.
     """
-    stock = stock_of(snapshot.pools)
-    decisions: dict[WorkloadKey, Decision] = {}
-    remembered: dict[WorkloadKey, WorkloadMemory] = {}
-    for observation in by_priority(snapshot.workloads.values()):
-        key = observation.workload.key
-        case = gather(
-            snapshot,
-            observation,
-            forecasts.get(key, _NO_FORECAST),
-            memory.workloads.get(key),
-            stock=stock,
-            prices=prices,
-        )
-        decisions[key], remembered[key] = decide(case, prices)
-        # What is only advised takes nothing from those that act.
-        if observation.workload.mode is Mode.AUTO:
-            for seat, variant in zip(case.seats, _found(decisions[key]), strict=True):
-                stock = stock.take(seat.variant, variant - seat.current)
-    ordered = {observation.workload.key: observation for observation in snapshot.workloads.values()}
-    return CycleResult({key: decisions[key] for key in ordered}, Memory({key: remembered[key] for key in ordered}))
+    cases = [
+        gather(snapshot, observation, forecasts.get(key, _NO_FORECAST), memory.workloads.get(key), prices)
+        for observation in by_priority(snapshot.workloads.values())
+        for key in (observation.workload.key,)
+    ]
+    decided = _decide_all(cases, stock_of(snapshot.pools), prices)
+    return CycleResult(
+        {key: decided[key].decision for key in snapshot.workloads},
+        Memory({key: decided[key].memory for key in snapshot.workloads}),
+    )
 
 
-def _found(decision: Decision) -> list[int]:
-    return [variant.desired for variant in decision.variants if variant.desired is not None]
+def _decide_all(cases: Sequence[Case], stock: Stock, prices: Prices) -> dict[WorkloadKey, Decided]:
+    decided: dict[WorkloadKey, Decided] = {}
+    left = list(cases)
+    for _, level in groupby(cases, key=_level):
+        size = len(list(level))
+        equals, left = left[:size], left[size:]
+        for case in filter(_is_settled, equals):
+            decided[case.workload.key], stock = _decide(case, stock, prices)
+        shared = share([case for case in equals if not _is_settled(case)], stock, prices)
+        left = reclaim(shared, left, stock, prices)
+        for case in shared:
+            decided[case.workload.key], stock = _decide(case, stock, prices)
+    return decided
+
+
+def _level(case: Case) -> tuple[int, WorkloadKey | None]:
+    """What is shared among: what is only advised takes nothing from those that act, nor from each other."""
+    acts = case.workload.mode is Mode.AUTO
+    return case.workload.priority, None if acts else case.workload.key
+
+
+def _is_settled(case: Case) -> bool:
+    """Whether something else than the demand decides, so that there is nothing to share."""
+    return not case.offers or case.override is not None or active_rival(case) is not None
+
+
+def _decide(case: Case, stock: Stock, prices: Prices) -> tuple[Decided, Stock]:
+    """A decision and what it leaves: what a workload is to have is kept for it, even if it may not take all at once."""
+    seated = within(case, stock)
+    found = decide(seated, prices)
+    if case.workload.mode is Mode.AUTO:
+        planned = {} if _is_settled(case) or not case.demand_known else found.memory.last_required
+        counts = {variant.name: variant.desired or 0 for variant in found.decision.variants}
+        for seat in seated.seats:
+            count = max(counts[seat.name], planned.get(seat.name, 0))
+            stock = stock.take(seat.variant, count - seat.current)
+    return found, stock

@@ -32,7 +32,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class VariantDecision:
-    """What one scale target should be set to. `acts`: the operator may write it (Auto, no rival, target known)."""
+    """What one scale target should be set to. `acts`: the operator may write it (Auto, no rival, target known).
+
+    `weight` is the share of its role's requests that its ready replicas should get (0…1), None where nothing is known.
+    """
 
     name: str
     current: int | None
@@ -41,6 +44,7 @@ class VariantDecision:
     acts: bool
     target_uid: str = ""
     resource_version: str = ""
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

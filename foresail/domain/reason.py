@@ -19,6 +19,8 @@ class Reason(StrEnum):
 
     # What changed it: guards.
     POOL_EXHAUSTED = "PoolExhausted"
+    POOL_SHARED = "PoolShared"
+    RECLAIMED = "Reclaimed"
     FALLBACK_STATIC = "FallbackStatic"
     FALLBACK_LAST_FORECAST = "FallbackLastForecast"
     DEMAND_UNKNOWN = "DemandUnknown"

@@ -1,13 +1,19 @@
 r"""The count of least expected loss: a newsvendor over sample paths of required replicas.
 
     loss(n) = Σ replicas · price + u · E[(R - n)⁺] + switching · |n - current|,      u = price / (1 - critical ratio)
+              + price / a · (E[(R - n)⁺] - a · E[R])⁺
 
 A replica too many costs its price, one too few costs u minus its price: with one variant the cheapest n is the smallest
 one that suffices with the critical ratio's probability, smoothed over the width of a replica (the marginal gain of a
 replica is the mean of P(R > x) over x in [n, n + 1]), which matters for small fleets.
 
 With several variants n counts rungs of a ladder: first the minima, then the cheapest variant per work up to its
-maximum, then the next. A replica of variant v is worth R_ref/R_v replicas of the first variant, path by path.
+maximum, then the next; and beside the ladder the mixes of two variants that just carry the demand (`mixes.py`). A
+replica of variant v is worth R_ref/R_v replicas of the first variant, path by path.
+
+The second line is the promise: of the work a share of a may go unserved, and what goes beyond costs as if each replica
+had to suffice with certainty 1 - a. Of one variant's counts u alone picks the first that keeps it; mixes come in other
+steps, and where workloads compete, u alone would give the last replica away for nothing.
 
 References:
     Arrow, Harris, Marschak (1951), "Optimal Inventory Policy", Econometrica 19(3).
@@ -22,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foresail.domain.timeseries import FloatArray
+from foresail.policies.scaling.mixes import variant_mixes
 
 Rungs = NDArray[np.intp]
 # A loss must be beaten by more than rounding; ties go to fewer replicas.
@@ -36,36 +43,40 @@ class Rates:
         usd_per_hour: One replica of each variant, length V.
         critical_ratio: Probability with which the replicas must suffice, in [0, 1).
         switching_share: Price of switching one replica as a share of its price.
+        allowed_share: Share of the work that the promise lets go unserved, in (0, 1].
     """
 
     usd_per_hour: tuple[float, ...]
     critical_ratio: float
     switching_share: float = 0.0
+    allowed_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one choice by variant, each of length V: least ≤ most."""
+    """Bounds of one choice by variant, each of length V: least ≤ most.
+
+    The last variant of the ladder may go `beyond`, so that whoever keeps the bounds can say what was wanted.
+    """
 
     least: tuple[int, ...]
     most: tuple[int, ...]
+    beyond: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The chosen counts by variant.
 
     Args:
         counts: Length V.
-        loss_usd_per_hour: Expected loss by total count, from the least to beyond what any path requires.
+        loss_usd_per_hour: Expected, of these counts.
         unserved_replicas: Expected unserved demand, in replicas of the reference variant.
-        exhausted: The ladder ended: more would have been taken.
     """
 
     counts: tuple[int, ...]
-    loss_usd_per_hour: dict[int, float]
+    loss_usd_per_hour: float
     unserved_replicas: float
-    exhausted: bool
 
     @property
     def total(self) -> int:
@@ -73,10 +84,52 @@ class Choice:
         return sum(self.counts)
 
 
-def choose(
+@dataclass(frozen=True, slots=True, eq=False)
+class Offers:
+    """Counts that are worth a thought, the fewest replicas first, with what they are expected to lose.
+
+    Args:
+        counts: Replicas by variant, shape (N, V).
+        loss_usd_per_hour: Expected, shape (N,).
+        unserved_replicas: Expected unserved demand, in replicas of the reference variant, shape (N,).
+    """
+
+    counts: NDArray[np.intp]
+    loss_usd_per_hour: FloatArray
+    unserved_replicas: FloatArray
+
+    @property
+    def best(self) -> Choice:
+        """The one of least expected loss, of equals the first."""
+        return self.choice(int(np.argmax(self.loss_usd_per_hour <= self.loss_usd_per_hour.min() + ROUNDING)))
+
+    @property
+    def by_total(self) -> dict[int, float]:
+        """Least expected loss by total count."""
+        totals = self.counts.sum(axis=1)
+        return {int(n): float(self.loss_usd_per_hour[totals == n].min()) for n in np.unique(totals)}
+
+    def choice(self, index: int) -> Choice:
+        """One of them."""
+        return Choice(
+            counts=tuple(self.counts[index].tolist()),
+            loss_usd_per_hour=float(self.loss_usd_per_hour[index]),
+            unserved_replicas=float(self.unserved_replicas[index]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoleOffers:
+    """Offers for the variants of one role; `seats` are their indexes in the case's."""
+
+    seats: tuple[int, ...]
+    offers: Offers
+
+
+def weigh(
     required: FloatArray, rates: Rates, *, current: Sequence[int], limits: Limits, order: Sequence[int]
-) -> Choice:
-    """Choose the counts of least expected loss.
+) -> Offers:
+    """Weigh what may be chosen: the ladder, and where there are several variants the mixes around it.
 
     Args:
         required: Replicas required if one variant served alone, shape (V, S).
@@ -91,15 +144,15 @@ def choose(
     counts = np.vstack([np.zeros(len(required), dtype=np.intp), np.eye(len(required), dtype=np.intp)[rungs]])
     counts[0] = limits.least
     counts = counts.cumsum(axis=0)
+    if len(required) > 1:
+        need = float(np.quantile(reference, rates.critical_ratio, method="inverted_cdf"))
+        bounds = {"current": np.array(current), "least": np.array(limits.least), "most": np.array(limits.most)}
+        counts = np.vstack([counts, variant_mixes(worth.mean(axis=1), need, **bounds)])
+        counts = counts[np.argsort(counts.sum(axis=1), kind="stable")]
     unserved = expected_unserved(counts, reference, worth)
     loss = expected_loss(counts, unserved, rates, current=current, reference=order[0])
-    best = int(np.argmax(loss <= loss.min() + ROUNDING))
-    return Choice(
-        counts=tuple(int(n) for n in counts[best]),
-        loss_usd_per_hour=dict(zip(counts.sum(axis=1).tolist(), loss.tolist(), strict=True)),
-        unserved_replicas=float(unserved[best]),
-        exhausted=bool(best == len(rungs) and unserved[best] > ROUNDING),
-    )
+    broken = np.maximum(unserved - rates.allowed_share * reference.mean(), 0.0)
+    return Offers(counts, loss + rates.usd_per_hour[order[0]] / rates.allowed_share * broken, unserved)
 
 
 def worth_of(required: FloatArray, reference: int) -> FloatArray:
@@ -113,6 +166,7 @@ def ladder(
 ) -> Rungs:
     """The variant of each replica beyond the minima, as far up as any path requires or the current replicas reach."""
     steps = [max(limits.most[v] - limits.least[v], 0) for v in order]
+    steps[-1] += limits.beyond
     rungs = np.repeat(np.asarray(order, dtype=np.intp), steps)
     enough = np.ceil(reference.max(initial=0.0) / max(float(worth.min()), ROUNDING)) + 1
     return rungs[: int(min(len(rungs), max(enough, sum(current))))]

@@ -17,6 +17,7 @@ from foresail.domain.snapshot import (
 )
 from foresail.domain.workload import Mode, Override, Variant, Workload
 from foresail.policies.scaling.backlog import NOTHING
+from foresail.policies.scaling.bayes import Choice, RoleOffers
 from foresail.policies.scaling.capacity import Work
 from foresail.policies.scaling.required import Needs
 
@@ -79,6 +80,11 @@ class Case:
         inventory_known: Whether the GPUs of all accelerators in play were counted.
         profiles_missing: Accelerators that variants name and that have no profile.
         queued: What waits, as the demand that it adds to the needs.
+        adds_only: Why, of several variants, each keeps at least what it has; empty where one may give to another.
+        offers: Counts that are worth a thought, by role, whatever the pools have; empty while needs are unknown.
+        planned: By role, what the workload gets where pools are too small for all that is wanted; None elsewhere.
+        reclaimed: Replicas by seat whose GPUs go to a workload of greater priority.
+        reclaimed_for: Which one.
     """
 
     now: float
@@ -95,6 +101,11 @@ class Case:
     inventory_known: bool = True
     profiles_missing: frozenset[str] = frozenset()
     queued: Demand = NOTHING
+    adds_only: str = ""
+    offers: tuple[RoleOffers, ...] = ()
+    planned: tuple[Choice, ...] | None = None
+    reclaimed: Counts = ()
+    reclaimed_for: str = ""
 
     @property
     def workload(self) -> Workload:

@@ -33,6 +33,19 @@ def fall_back(case: Case, counts: Counts) -> Verdict | None:
             return None
 
 
+def yield_gpus(case: Case, counts: Counts) -> Verdict | None:
+    """Give up the replicas whose GPUs a workload of greater priority takes, at once: it has nothing to wait for."""
+    if not any(case.reclaimed):
+        return None
+    given = tuple(
+        min(count, max(current - taken, least))
+        for count, current, taken, least in zip(counts, case.current, case.reclaimed, case.least, strict=True)
+    )
+    pools = sorted({seat.variant.accelerator or "" for seat, n in zip(case.seats, case.reclaimed, strict=True) if n})
+    because = f"the GPUs of {words.replicas(sum(case.reclaimed))} of pool {', '.join(pools)} go to {case.reclaimed_for}"
+    return Verdict(given, Reason.RECLAIMED, because)
+
+
 def keep_schedule(case: Case, counts: Counts) -> Verdict | None:
     """Keep the floor of the open schedule with the highest one; it does not wait for behavior."""
     schedule = open_schedule(case.workload.schedules, case.now)

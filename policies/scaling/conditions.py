@@ -85,11 +85,9 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
     stuck = next((seat for seat in case.seats if seat.stuck), None)
     if stuck is not None:
         return _condition("CapacityAvailable", "False", Reason.REPLICAS_STUCK, _capital(stuck_sentence(case, stuck)))
-    if proposal.shortfall:
-        lacking = f"{words.amount(proposal.unserved_replicas)} replicas' worth of demand is expected to go unserved"
-        return _condition(
-            "CapacityAvailable", "False", Reason.POOL_EXHAUSTED, f"{_capital(proposal.shortfall)}: {lacking}"
-        )
+    lack = _lack(case, proposal)
+    if lack is not None:
+        return _condition("CapacityAvailable", "False", *lack)
     if case.profiles_missing:
         return _condition("CapacityAvailable", "Unknown", Reason.ACCELERATOR_NOT_FOUND, _missing_profiles(case))
     if not case.inventory_known:
@@ -101,6 +99,16 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
             "match nodes, and let the operator read nodes and pods",
         )
     return _condition("CapacityAvailable", "True", Reason.CAPACITY_SUFFICIENT, "The pools have room for what is wanted")
+
+
+def _lack(case: Case, proposal: Proposal) -> tuple[Reason, str] | None:
+    """Which GPUs are lacking and why; None when there are enough."""
+    if any(case.reclaimed):
+        return Reason.RECLAIMED, f"The GPUs of {words.replicas(sum(case.reclaimed))} go to {case.reclaimed_for}"
+    if not proposal.shortfall:
+        return None
+    lacking = f"{words.amount(proposal.unserved_replicas)} replicas' worth of demand is expected to go unserved"
+    return Reason.POOL_EXHAUSTED, f"{_capital(proposal.shortfall)}: {lacking}"
 
 
 def forecast_calibrated(case: Case) -> Condition:

@@ -20,6 +20,7 @@ from foresail.policies.scaling.proposal import Proposal, propose
 from foresail.policies.scaling.recall import learned_of, remember, renew
 from foresail.policies.scaling.said import Said, gist
 from foresail.policies.scaling.schedule import open_schedule
+from foresail.policies.scaling.weights import weights_of
 
 # What a person wrote down is told even where a later rule cuts it.
 COMMANDS = frozenset({Reason.FALLBACK_STATIC, Reason.FALLBACK_LAST_FORECAST, Reason.SCHEDULE_FLOOR, Reason.OVERRIDE})
@@ -109,6 +110,7 @@ def _variants(case: Case, desired: Counts) -> tuple[VariantDecision, ...]:
     counts = _by_name(case, desired)
     seats = {seat.name: seat for seat in case.seats}
     acts = case.workload.mode is Mode.AUTO and active_rival(case) is None
+    weights = weights_of(case, desired)
     return tuple(
         VariantDecision(
             name=variant.name,
@@ -118,6 +120,7 @@ def _variants(case: Case, desired: Counts) -> tuple[VariantDecision, ...]:
             acts=acts and seat is not None,
             target_uid=seat.observation.target_uid if seat else "",
             resource_version=seat.observation.resource_version if seat else "",
+            weight=weights.get(variant.name),
         )
         for variant in case.workload.variants
     )
@@ -133,7 +136,7 @@ def _feedback(case: Case, proposal: Proposal, variants: tuple[VariantDecision, .
     wanted = sum(proposal.wanted)
     schedule = open_schedule(case.workload.schedules, case.now)
     floor = max(sum(case.least), schedule.min_replicas if schedule else 0)
-    capped = wanted >= sum(case.most) or bool(proposal.shortfall)
+    capped = wanted >= sum(case.most) or bool(proposal.shortfall) or any(case.reclaimed)
     return update_feedback(
         case, variants, capped=capped, floored=wanted <= floor or wanted < HELD_SHARE * sum(case.current)
     )

@@ -11,13 +11,14 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.memory import CapacityBelief, WorkloadMemory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, FleetSnapshot, Replicas, Unknown, WorkloadObservation
-from foresail.domain.workload import Role
+from foresail.domain.workload import Mode, Role
 from foresail.policies.allocation.greedy import Stock
 from foresail.policies.scaling import words
 from foresail.policies.scaling.backlog import backlog_of
 from foresail.policies.scaling.bayes import cheapest_first
 from foresail.policies.scaling.capacity import LEARNED, Work
 from foresail.policies.scaling.case import STUCK_SECONDS, Case, Seat
+from foresail.policies.scaling.choices import weigh_by_role
 from foresail.policies.scaling.feedback import factor_of
 from foresail.policies.scaling.lead_time import lead_time_seconds
 from foresail.policies.scaling.learning import is_usable, start_belief, work_of
@@ -34,15 +35,13 @@ def gather(
     observation: WorkloadObservation,
     forecast: Forecast | Unknown,
     memory: WorkloadMemory | None,
-    *,
-    stock: Stock,
     prices: Prices,
 ) -> Case:
-    """Gather everything that the rules may look at."""
+    """Gather everything that the rules may look at, but for what others leave in the pools."""
     observation = _with_finite_demand(observation)
     remembered = recall(observation, memory, now=snapshot.now, accelerators=snapshot.accelerators)
     lead = lead_time_seconds(observation, remembered)
-    seats = _seats(observation, remembered, snapshot.accelerators, stock, prices, lead)
+    seats = _seats(observation, remembered, snapshot.accelerators, prices, lead)
     named = frozenset(variant.accelerator for variant in observation.workload.variants if variant.accelerator)
     missing = named - snapshot.accelerators.keys()
     forecast = check_forecast(forecast, snapshot.now)
@@ -55,7 +54,7 @@ def gather(
     order = tuple(range(len(seats)))
     if isinstance(needs, Needs) and len(seats) > 1:
         order = cheapest_first(needs.ahead, [seat.usd_per_hour for seat in seats], current)
-    return Case(
+    case = Case(
         now=snapshot.now,
         cycle_seconds=snapshot.cycle_seconds,
         leader_since=snapshot.leader_since,
@@ -67,10 +66,28 @@ def gather(
         roles=_roles(seats, order),
         needs=needs,
         lead_time_seconds=lead,
-        inventory_known=all(seat.most is not None for seat in seats),
         profiles_missing=missing,
         queued=queued,
+        adds_only=_adds_only(snapshot, seats, needs),
     )
+    if not isinstance(needs, Needs) or observation.workload.mode is Mode.OFF:
+        return case
+    return replace(case, offers=weigh_by_role(case, needs, prices, capped=False))
+
+
+def _adds_only(snapshot: FleetSnapshot, seats: Sequence[Seat], needs: Needs | Unknown) -> str:
+    """Why no variant may give to another, empty where it may: a mix that rests on half of the facts is no better."""
+    if len(seats) < 2:
+        return ""
+    if snapshot.pools is None:
+        return "free GPUs were not counted"
+    return "there is no forecast" if isinstance(needs, Needs) and not needs.may_lower else ""
+
+
+def within(case: Case, stock: Stock) -> Case:
+    """The case with what is left in the pools."""
+    seats = tuple(replace(seat, most=stock.room(seat.variant, seat.current)) for seat in case.seats)
+    return replace(case, seats=seats, inventory_known=all(seat.most is not None for seat in seats))
 
 
 def _with_finite_demand(observation: WorkloadObservation) -> WorkloadObservation:
@@ -88,7 +105,6 @@ def _seats(
     observation: WorkloadObservation,
     memory: WorkloadMemory,
     accelerators: Mapping[str, Accelerator],
-    stock: Stock,
     prices: Prices,
     lead: float,
 ) -> tuple[Seat, ...]:
@@ -99,11 +115,10 @@ def _seats(
         price = prices.of_replica(variant, accelerator)
         found = observed.get(variant.name)
         if found is not None and found.replicas is not None:
-            room = stock.room(variant, found.replicas.current)
             work = _usable_work(memory.capacity.get(variant.name))
             stuck = stuck_replicas(found.replicas, lead)
             weight, priced = (UNIT, False) if price is None else (price, True)
-            seats.append(Seat(variant, found, found.replicas, weight, work, room, stuck, priced))
+            seats.append(Seat(variant, found, found.replicas, weight, work, None, stuck, priced))
     return tuple(seats)
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from foresail.domain.decision import Step
 from foresail.domain.workload import Mode
 from foresail.policies.scaling.case import Case, Counts
-from foresail.policies.scaling.commands import fall_back, keep_bounds, keep_schedule, obey_override, stand_down
+from foresail.policies.scaling.commands import (
+    fall_back,
+    keep_bounds,
+    keep_schedule,
+    obey_override,
+    stand_down,
+    yield_gpus,
+)
 from foresail.policies.scaling.consolidation import check_consolidation
 from foresail.policies.scaling.restraints import (
     hold_on_unknown,
@@ -30,6 +37,7 @@ GUARDS: tuple[Guard, ...] = (
     stabilize,  # The HPA's windows.
     hold_stuck,  # What cannot start is not asked for again.
     limit_steps,  # The HPA's policies.
+    yield_gpus,  # A greater priority takes them.
     keep_schedule,  # A person's floor.
     obey_override,  # A person's number.
     keep_bounds,  # The spec's bounds have the last word.

@@ -13,9 +13,10 @@ from foresail.domain.snapshot import Demand, Known, Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
-from foresail.policies.scaling.bayes import Choice, Limits, Rates, choose
+from foresail.policies.scaling.bayes import ROUNDING, Choice
 from foresail.policies.scaling.case import Case, Counts
-from foresail.policies.scaling.prices import Prices, critical_ratio, promised_share
+from foresail.policies.scaling.choices import reach_of, weigh_by_role
+from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.required import Needs
 from foresail.policies.scaling.restraints import stuck_sentence
 from foresail.policies.scaling.verdict import Verdict, step_of
@@ -51,11 +52,11 @@ def propose(case: Case, prices: Prices) -> Proposal:
         reason, sentence = problem or (Reason.CAPACITY_UNKNOWN, "")
         total = sum(case.current)
         return Proposal(case.current, (Step("propose", total, total, str(reason), sentence),))
-    choices = _choose_by_role(case, case.needs, prices, capped=False)
-    wanted = _counts_of(case, choices)
+    choices = [role.offers.best for role in case.offers]
+    wanted = counts_of(case, choices)
     reason, sentence = _explain(case, case.needs, choices)
     first = Step("propose", sum(case.current), sum(wanted), str(reason), sentence)
-    proposal = Proposal(wanted, (first,), wanted, choices[0][1].loss_usd_per_hour)
+    proposal = Proposal(wanted, (first,), wanted, case.offers[0].offers.by_total)
     return _within_reach(case, case.needs, prices, proposal)
 
 
@@ -77,63 +78,24 @@ def _problem(case: Case) -> tuple[Reason, str] | None:
     return None
 
 
-def _choose_by_role(case: Case, needs: Needs, prices: Prices, *, capped: bool) -> list[tuple[list[int], Choice]]:
-    chosen = []
-    promise, switching = promised_share(case.workload.slo), prices.of_switching(case.lead_time_seconds)
-    for seats in map(list, case.roles):
-        rates = Rates(
-            tuple(case.seats[v].usd_per_hour for v in seats),
-            critical_ratio(promise, needs.ahead[seats[0]], switching),
-            switching,
-        )
-        choice = choose(
-            needs.ahead[seats],
-            rates,
-            current=[case.current[v] for v in seats],
-            limits=_limits(case, needs.ahead, seats, capped=capped),
-            order=range(len(seats)),
-        )
-        chosen.append((seats, choice))
-    return chosen
-
-
-def _limits(case: Case, required: FloatArray, seats: Sequence[int], *, capped: bool) -> Limits:
-    """Bounds of the ladder.
-
-    The last variant may exceed its maximum, as far as any path requires, so that the bounds' guard can say so. A single
-    variant starts at zero for the same reason; several start at their minima, which carry work whatever is chosen.
-    """
-    least = [case.least[v] if len(seats) > 1 else 0 for v in seats]
-    most = [case.most[v] for v in seats]
-    beyond = int(min(np.ceil(required[seats[-1]].max(initial=0.0)) + 1, 2 * most[-1] + 10))
-    most[-1] = max(most[-1], beyond)
-    if capped:
-        caps = [_reach(case, v) for v in seats]
-        most = [n if cap is None else min(n, cap) for n, cap in zip(most, caps, strict=True)]
-    return Limits(tuple(least), tuple(max(n, floor) for n, floor in zip(most, least, strict=True)))
-
-
-def _reach(case: Case, v: int) -> int | None:
-    """Replicas of a seat that can be had: its stuck ones cannot, nor more than its pool has room for."""
-    seat = case.seats[v]
-    return seat.current - seat.stuck if seat.stuck else seat.most
-
-
-def _counts_of(case: Case, choices: Sequence[tuple[list[int], Choice]]) -> Counts:
+def counts_of(case: Case, choices: Sequence[Choice]) -> Counts:
+    """Counts by variant, of choices by role; variants without a role keep theirs."""
     counts = list(case.current)
-    for seats, choice in choices:
+    for seats, choice in zip(case.roles, choices, strict=True):
         for v, count in zip(seats, choice.counts, strict=True):
             counts[v] = count
     return tuple(counts)
 
 
 def _within_reach(case: Case, needs: Needs, prices: Prices, proposal: Proposal) -> Proposal:
-    """Let other variants take what a pool has no room for, or what cannot start."""
-    reaches = [_reach(case, v) for v in range(len(case.seats))]
-    if all(reach is None or count <= reach for reach, count in zip(reaches, proposal.counts, strict=True)):
-        return proposal
-    choices = _choose_by_role(case, needs, prices, capped=True)
-    counts = list(_counts_of(case, choices))
+    """Let other variants take what a pool has no room for, what cannot start, or what others make more of."""
+    choices = case.planned
+    if choices is None:
+        reaches = [reach_of(case, v) for v in range(len(case.seats))]
+        if all(reach is None or count <= reach for reach, count in zip(reaches, proposal.counts, strict=True)):
+            return proposal
+        choices = tuple(role.offers.best for role in weigh_by_role(case, needs, prices, capped=True))
+    counts = list(counts_of(case, choices))
     for v, seat in enumerate(case.seats):
         if seat.stuck:
             # They carry nothing, and yet they stay: they are still wanted and may start after all.
@@ -142,29 +104,25 @@ def _within_reach(case: Case, needs: Needs, prices: Prices, proposal: Proposal) 
     steps = proposal.steps
     if verdict.counts != proposal.counts:
         steps = (*steps, step_of("keep_within_reach", case, proposal.counts, verdict))
-    short = any(choice.exhausted for _, choice in choices) and sum(verdict.counts) < sum(proposal.counts)
-    return replace(
-        proposal,
-        counts=verdict.counts,
-        steps=steps,
-        shortfall=verdict.because if short else "",
-        unserved_replicas=sum(choice.unserved_replicas for _, choice in choices),
-    )
+    unserved = sum(choice.unserved_replicas for choice in choices)
+    short = unserved > sum(role.offers.best.unserved_replicas for role in case.offers) + ROUNDING
+    because = verdict.because if short and sum(verdict.counts) < sum(proposal.counts) else ""
+    return replace(proposal, counts=verdict.counts, steps=steps, shortfall=because, unserved_replicas=unserved)
 
 
 def _reach_sentence(case: Case, wanted: Counts) -> tuple[Reason, str]:
     for v, seat in enumerate(case.seats):
-        reach = _reach(case, v)
+        reach = reach_of(case, v)
         if reach is None or wanted[v] <= reach:
             continue
         if seat.stuck:
             return Reason.REPLICAS_STUCK, stuck_sentence(case, seat)
         room = max(reach - seat.current, 0)
         return Reason.POOL_EXHAUSTED, f"pool {seat.variant.accelerator} has free GPUs for {words.replicas(room)}"
-    return Reason.POOL_EXHAUSTED, "the pools have no more free GPUs"
+    return Reason.POOL_SHARED, "the pools do not have what all want, and the rest is worth more to others"
 
 
-def _explain(case: Case, needs: Needs, choices: Sequence[tuple[list[int], Choice]]) -> tuple[Reason, str]:
+def _explain(case: Case, needs: Needs, choices: Sequence[Choice]) -> tuple[Reason, str]:
     lead, demand = f"{case.lead_time_seconds:.0f} s", case.observation.demand
     if isinstance(case.forecast, Unknown) and isinstance(demand, Demand):
         now = f"{words.amount(demand.requests_per_second)} rps{_queue(case, demand.requests_per_second)}"
@@ -189,12 +147,13 @@ def _queue(case: Case, demand_rps: float) -> str:
     return f" and {waiting.value:.0f} requests wait" if waiting.value > 0 else ""
 
 
-def _cheapest(case: Case, choices: Sequence[tuple[list[int], Choice]]) -> str:
-    least = f"expected loss is least with {words.replicas(sum(choice.total for _, choice in choices))}"
+def _cheapest(case: Case, choices: Sequence[Choice]) -> str:
+    least = f"expected loss is least with {words.replicas(sum(choice.total for choice in choices))}"
+    kept = f", every variant keeping what it has as {case.adds_only}" if case.adds_only else ""
     if not case.priced:
-        return least
-    loss = sum(choice.loss_usd_per_hour[choice.total] for _, choice in choices)
-    return f"{least} ({words.amount(loss)} USD/h, unserved demand priced in)"
+        return f"{least}{kept}"
+    loss = sum(choice.loss_usd_per_hour for choice in choices)
+    return f"{least} ({words.amount(loss)} USD/h, unserved demand priced in){kept}"
 
 
 def quantiles(samples: FloatArray) -> tuple[float, float]:

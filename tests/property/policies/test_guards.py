@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from foresail.policies.allocation.greedy import stock_of
 from foresail.policies.scaling.case import Case
-from foresail.policies.scaling.gather import gather
+from foresail.policies.scaling.gather import gather, within
 from foresail.policies.scaling.guards import GUARDS, apply_guards
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.required import Needs
@@ -15,14 +15,9 @@ counts = st.integers(0, 40)
 
 
 def case_of(fleet: Fleet) -> Case:
-    return gather(
-        fleet.snapshot,
-        fleet.observation,
-        fleet.forecast,
-        fleet.memory.workloads.get(fleet.workload.key),
-        stock=stock_of(fleet.snapshot.pools),
-        prices=Prices(),
-    )
+    memory = fleet.memory.workloads.get(fleet.workload.key)
+    case = gather(fleet.snapshot, fleet.observation, fleet.forecast, memory, Prices())
+    return within(case, stock_of(fleet.snapshot.pools))
 
 
 def proposal(case: Case, *values: int) -> tuple[int, ...]:

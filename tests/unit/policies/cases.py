@@ -14,7 +14,7 @@ from foresail.domain.workload import ScalingPolicy, ScalingPolicyType, ScalingRu
 from foresail.policies.allocation.greedy import stock_of
 from foresail.policies.cycle import run_cycle
 from foresail.policies.scaling.case import Case
-from foresail.policies.scaling.gather import gather
+from foresail.policies.scaling.gather import gather, within
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.required import Needs
 from tests.builders import make_forecast, make_memory, make_observation, make_snapshot
@@ -31,14 +31,8 @@ def make_case(
     observation = observation or make_observation()
     fleet = make_snapshot(observation, **snapshot)
     remembered = memory or make_memory(observation.workload).workloads[observation.workload.key]
-    return gather(
-        fleet,
-        observation,
-        make_forecast() if forecast is None else forecast,
-        remembered,
-        stock=stock_of(fleet.pools),
-        prices=Prices(),
-    )
+    case = gather(fleet, observation, make_forecast() if forecast is None else forecast, remembered, Prices())
+    return within(case, stock_of(fleet.pools))
 
 
 def make_needs(required: float, *, now: float | None = None, may_lower: bool = True) -> Needs:

@@ -279,3 +279,17 @@ def test_a_cycle_of_two_hundred_workloads_is_cheap() -> None:
         memory = run_cycle(fleet, forecasts, memory).memory
         seconds.append(time.process_time() - started)
     assert min(seconds) < 0.6
+
+
+def test_with_an_unknown_inventory_no_variant_gives_to_another_and_it_is_said() -> None:
+    """The other variant would do the same for a quarter; without a count of its GPUs what runs is kept."""
+    profiles = [make_accelerator("h100"), make_accelerator("a100", usd_per_gpu_hour="1")]
+    workload = make_workload(variants=(make_variant("h100"), make_variant("a100", min_replicas=0)))
+    observed = [make_variant_observation("h100", 5), make_variant_observation("a100", 0)]
+    observation = make_observation(workload, variants=observed)
+    blind = decide_one(observation, forecast=make_forecast(33), accelerators=profiles, pools=None)
+    assert [variant.desired for variant in blind.variants] == [5, 1]
+    assert "every variant keeping what it has as free GPUs were not counted" in blind.message
+    seen = decide_one(observation, forecast=make_forecast(33), accelerators=profiles)
+    assert seen.variants[1].desired is not None
+    assert seen.variants[1].desired > 3

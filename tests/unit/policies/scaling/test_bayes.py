@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.scaling.bayes import Choice, Limits, Rates, cheapest_first, choose
+from foresail.policies.scaling.bayes import Choice, Limits, Offers, Rates, cheapest_first, weigh
 
 UNBOUNDED = 200
 
 
-def choose_single(
+def weigh_single(
     required: FloatArray, *, price: float = 4.0, ratio: float = 0.9, switching: float = 0.0, current: int = 0
-) -> Choice:
+) -> Offers:
     rates = Rates((price,), ratio, switching)
-    return choose(required[None, :], rates, current=[current], limits=Limits((0,), (UNBOUNDED,)), order=[0])
+    return weigh(required[None, :], rates, current=[current], limits=Limits((0,), (UNBOUNDED,)), order=[0])
+
+
+def choose_single(required: FloatArray, **others: Any) -> Choice:
+    return weigh_single(required, **others).best
 
 
 def test_a_certain_need_is_met_exactly() -> None:
@@ -48,15 +54,14 @@ def test_switching_weighs_against_small_changes() -> None:
 
 
 def test_no_need_takes_no_replica() -> None:
-    choice = choose_single(np.zeros(20), switching=0.5, current=8)
-    assert choice.counts == (0,)
-    assert not choice.exhausted
+    assert choose_single(np.zeros(20), switching=0.5, current=8).counts == (0,)
 
 
 def test_loss_is_exposed_per_count_and_least_at_the_choice() -> None:
-    choice = choose_single(np.random.default_rng(0).gamma(9, 1, size=200), current=3)
-    assert min(choice.loss_usd_per_hour, key=choice.loss_usd_per_hour.__getitem__) == choice.total
-    assert set(range(choice.total + 3)) <= set(choice.loss_usd_per_hour)
+    offers = weigh_single(np.random.default_rng(0).gamma(9, 1, size=200), current=3)
+    losses = offers.by_total
+    assert min(losses, key=losses.__getitem__) == offers.best.total
+    assert set(range(offers.best.total + 3)) <= set(losses)
 
 
 def test_the_ladder_takes_the_cheapest_variant_first() -> None:
@@ -64,7 +69,7 @@ def test_the_ladder_takes_the_cheapest_variant_first() -> None:
     rates = Rates((4.0, 1.5), 0.99)
     limits = Limits((0, 0), (12, 12))
     assert cheapest_first(required, rates.usd_per_hour, [0, 0]) == (1, 0)  # 30 against 40 USD/h
-    choice = choose(required, rates, current=[0, 0], limits=limits, order=[1, 0])
+    choice = weigh(required, rates, current=[0, 0], limits=limits, order=[1, 0]).best
     # Twelve cheap ones carry 12/20, the rest takes four dear ones.
     assert choice.counts == (4, 12)
 
@@ -72,15 +77,14 @@ def test_the_ladder_takes_the_cheapest_variant_first() -> None:
 def test_minima_carry_work_before_the_ladder_begins() -> None:
     required = np.array([[10.0], [10.0]])
     limits = Limits((0, 3), (12, 12))
-    choice = choose(required, Rates((1.0, 2.0), 0.99), current=[0, 3], limits=limits, order=[0, 1])
+    choice = weigh(required, Rates((1.0, 2.0), 0.99), current=[0, 3], limits=limits, order=[0, 1]).best
     assert choice.counts == (7, 3)
 
 
-def test_the_end_of_the_ladder_is_said() -> None:
+def test_what_the_limits_leave_unserved_is_said() -> None:
     required = np.full((1, 5), 10.0)
-    choice = choose(required, Rates((1.0,), 0.99), current=[4], limits=Limits((0,), (6,)), order=[0])
+    choice = weigh(required, Rates((1.0,), 0.99), current=[4], limits=Limits((0,), (6,)), order=[0]).best
     assert choice.counts == (6,)
-    assert choice.exhausted
     assert choice.unserved_replicas == pytest.approx(4)
 
 

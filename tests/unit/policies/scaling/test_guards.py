@@ -19,6 +19,7 @@ def test_the_guards_come_in_this_order() -> None:
         "stabilize",
         "hold_stuck",
         "limit_steps",
+        "yield_gpus",
         "keep_schedule",
         "obey_override",
         "keep_bounds",

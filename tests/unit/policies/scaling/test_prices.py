@@ -5,7 +5,7 @@ import pytest
 
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Slo
-from foresail.policies.scaling.bayes import Limits, Rates, choose
+from foresail.policies.scaling.bayes import Limits, Rates, weigh
 from foresail.policies.scaling.prices import critical_ratio, promised_share
 
 SWITCHING = 0.1
@@ -13,7 +13,7 @@ SWITCHING = 0.1
 
 def choose_promised(required: FloatArray, promise: float, *, current: int = 0) -> int:
     rates = Rates((4.0,), critical_ratio(promise, required, SWITCHING), SWITCHING)
-    return choose(required[None, :], rates, current=[current], limits=Limits((0,), (400,)), order=[0]).total
+    return weigh(required[None, :], rates, current=[current], limits=Limits((0,), (400,)), order=[0]).best.total
 
 
 def unserved_share(required: FloatArray, replicas: int) -> float:

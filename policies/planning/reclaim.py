@@ -1,0 +1,113 @@
+"""Reclaiming GPUs: where a pool has no more, a workload of greater priority takes those of lesser ones that act.
+
+Taken is what it lacks and no more, from the least priority first, down to the minima. Nobody gives who is himself in
+the dark, in a person's hands, or not ours to scale: an unknown demand, an override, an open schedule, a rival.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from foresail.domain.workload import Mode, SelectPolicy, WorkloadKey
+from foresail.policies.allocation.greedy import Stock
+from foresail.policies.planning.share import planned_of, share
+from foresail.policies.planning.usage import Gpus, gpus_per_replica
+from foresail.policies.scaling.case import Case, active_rival
+from foresail.policies.scaling.prices import Prices
+from foresail.policies.scaling.schedule import open_schedule
+
+
+def reclaim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
+    """The lesser cases with what they must give.
+
+    Args:
+        shared: Cases of one priority with what each gets of the free GPUs.
+        lesser: Cases of lesser priority, in the order in which they take.
+        stock: What is free.
+        prices: Of losses.
+    """
+    givers = [case for case in lesser if may_give(case)]
+    spare = _gpus(givers, [_spare(case) for case in givers])
+    if not spare or not any(_lacks(case) for case in shared):
+        return list(lesser)
+    coming = _gpus(lesser, [[seat.replicas.draining for seat in case.seats] for case in lesser])
+    free = stock.free_gpus or {}
+    roomy = Stock({name: count + spare.get(name, 0) + coming.get(name, 0) for name, count in free.items()})
+    ideal = share([replace(case, planned=None) for case in shared], roomy, prices)
+    lacking = {
+        name: count - free.get(name, 0) - coming.get(name, 0) for name, count in _to_bind(ideal, tuple(free)).items()
+    }
+    named = next((case for case in shared if _lacks(case)), shared[0])
+    return _take(lesser, givers, lacking, f"{named.workload.key}, whose priority is {named.workload.priority}")
+
+
+def may_give(case: Case) -> bool:
+    """Whether replicas may be taken from a workload."""
+    return (
+        case.workload.mode is Mode.AUTO
+        and case.demand_known
+        and case.override is None
+        and active_rival(case) is None
+        and open_schedule(case.workload.schedules, case.now) is None
+        and case.workload.behavior.scale_down.select_policy is not SelectPolicy.DISABLED
+    )
+
+
+def _lacks(case: Case) -> bool:
+    """Whether a workload gets less of the demand served than it wants, or waits for GPUs to start on."""
+    if any(seat.replicas.pending for seat in case.seats):
+        return True
+    wanted = [role.offers.best for role in case.offers]
+    return any(
+        got.unserved_replicas > want.unserved_replicas + 1e-3
+        for got, want in zip(planned_of(case), wanted, strict=True)
+    )
+
+
+def _spare(case: Case) -> list[int]:
+    return [max(current - least, 0) for current, least in zip(case.current, case.least, strict=True)]
+
+
+def _gpus(cases: Sequence[Case], replicas: Iterable[Sequence[int]]) -> dict[str, int]:
+    """GPUs by accelerator of some replicas of each case."""
+    total: dict[str, int] = {}
+    for case, counts in zip(cases, replicas, strict=True):
+        for seat, count in zip(case.seats, counts, strict=True):
+            name = seat.variant.accelerator
+            if name is not None and count > 0:
+                total[name] = total.get(name, 0) + count * seat.variant.gpus_per_replica
+    return total
+
+
+def _to_bind(cases: Sequence[Case], accelerators: Sequence[str]) -> dict[str, int]:
+    """GPUs for what each should have and has no node for yet, by accelerator."""
+    total = np.zeros(len(accelerators))
+    for case in cases:
+        for seats, choice in zip(case.roles, planned_of(case), strict=True):
+            bound = [case.current[v] - case.seats[v].replicas.pending for v in seats]
+            more = np.maximum(np.array(choice.counts) - bound, 0)
+            total += more @ gpus_per_replica(case, seats, accelerators)
+    return dict(zip(accelerators, total.astype(int).tolist(), strict=True))
+
+
+def _take(lesser: Sequence[Case], givers: Sequence[Case], lacking: Gpus, whose: str) -> list[Case]:
+    """From the last in line, as many replicas of each pool as hold what is lacking."""
+    left = dict(lacking)
+    given: dict[WorkloadKey, tuple[int, ...]] = {}
+    for case in reversed(givers):
+        taken = []
+        for seat, spare in zip(case.seats, _spare(case), strict=True):
+            name, size = seat.variant.accelerator or "", seat.variant.gpus_per_replica
+            taken.append(min(spare, math.ceil(max(left.get(name, 0), 0) / size)))
+            left[name] = left.get(name, 0) - taken[-1] * size
+        given[case.workload.key] = tuple(taken)
+    return [_giving(case, given, whose) for case in lesser]
+
+
+def _giving(case: Case, given: Mapping[WorkloadKey, tuple[int, ...]], whose: str) -> Case:
+    taken = given.get(case.workload.key, ())
+    return replace(case, reclaimed=taken, reclaimed_for=whose) if any(taken) and not any(case.reclaimed) else case

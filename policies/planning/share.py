@@ -1,0 +1,94 @@
+"""Sharing pools among workloads of equal priority: of what each offers, the choice that loses least together.
+
+Each workload offers counts with their expected loss (`scaling/bayes.py`); one offer of each is taken, so that no pool
+must start more replicas than it has free GPUs for. It is the master program of `allocation/decompose.py`, with offers
+that were weighed path by path. One that could do with another pool makes room for one that could not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from foresail.domain.timeseries import BoolArray, FloatArray
+from foresail.policies.allocation.greedy import Stock
+from foresail.policies.allocation.master import Master
+from foresail.policies.allocation.pricing import Offer
+from foresail.policies.planning.usage import starts
+from foresail.policies.scaling.bayes import Choice, RoleOffers
+from foresail.policies.scaling.case import Case
+from foresail.policies.scaling.choices import weigh_by_role
+from foresail.policies.scaling.gather import within
+from foresail.policies.scaling.prices import Prices
+from foresail.policies.scaling.required import Needs
+
+SECONDS = 1.0  # of the solver, in a cycle of 15
+
+
+def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
+    """The cases with what each gets, where not all can have what they want; as they are where they can.
+
+    Without an answer in time nothing is moved: replicas are only added, to what runs.
+    """
+    accelerators = tuple(sorted(stock.free_gpus or ()))
+    free = np.array([float((stock.free_gpus or {})[name]) for name in accelerators])
+    if not accelerators or (_wanted(cases, accelerators) <= free).all():
+        return list(cases)
+    offered = [_offers(case, stock, prices) for case in cases]
+    roles = [(case, role) for case, own in zip(cases, offered, strict=True) for role in own]
+    chosen = _choose([_priced(case, role, accelerators, free) for case, role in roles], free)
+    if chosen is None:
+        return [_adding_only(case, prices) for case in cases]
+    choices = iter(role.offers.choice(index) for (_, role), index in zip(roles, chosen, strict=True))
+    return [replace(case, planned=tuple(next(choices) for _ in own)) for case, own in zip(cases, offered, strict=True)]
+
+
+def planned_of(case: Case) -> tuple[Choice, ...]:
+    """What a case gets: what it wants where nobody had to share."""
+    return tuple(role.offers.best for role in case.offers) if case.planned is None else case.planned
+
+
+def _adding_only(case: Case, prices: Prices) -> Case:
+    if not isinstance(case.needs, Needs) or len(case.seats) < 2:
+        return case
+    held = replace(case, adds_only="no way to share the pools was found in time")
+    return replace(held, offers=weigh_by_role(held, case.needs, prices, capped=False))
+
+
+def _wanted(cases: Sequence[Case], accelerators: Sequence[str]) -> FloatArray:
+    best = [
+        starts(case, role.seats, np.array([role.offers.best.counts]), accelerators)[0]
+        for case in cases
+        for role in case.offers
+    ]
+    return np.sum(best, axis=0) if best else np.zeros(len(accelerators))
+
+
+def _offers(case: Case, stock: Stock, prices: Prices) -> tuple[RoleOffers, ...]:
+    if not isinstance(case.needs, Needs):
+        return ()
+    return weigh_by_role(within(case, stock), case.needs, prices, capped=True)
+
+
+def _priced(case: Case, role: RoleOffers, accelerators: Sequence[str], free: FloatArray) -> dict[int, Offer]:
+    """Offers by index: those that fit, and of those that take the same GPUs the one that loses least."""
+    gpus, loss = starts(case, role.seats, role.offers.counts, accelerators), role.offers.loss_usd_per_hour
+    fits = np.flatnonzero((gpus <= free).all(axis=1))
+    best: dict[bytes, int] = {}
+    for index in fits[np.argsort(loss[fits], kind="stable")]:
+        best.setdefault(gpus[index].tobytes(), int(index))
+    kept = np.array(list(best.values()), np.intp)
+    return {int(i): Offer((int(i),), float(loss[i]), gpus[i]) for i in kept[_worthy(gpus[kept])]}
+
+
+def _worthy(gpus: FloatArray) -> BoolArray:
+    """Of offers in the order of their loss, shape (N, A): those that take less of something than all before them."""
+    return np.array([not (gpus[:row] <= gpus[row]).all(axis=1).any() for row in range(len(gpus))], bool)
+
+
+def _choose(offers: Sequence[dict[int, Offer]], free: FloatArray) -> list[int] | None:
+    """The index of the offer that is taken, for each; None when time ran out before anything was found."""
+    found = Master(free, [{offer.replicas: offer for offer in own.values()} for own in offers]).choose(SECONDS)
+    return None if found is None else [offer.replicas[0] for offer in found]
