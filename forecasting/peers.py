@@ -10,8 +10,9 @@ from dataclasses import replace
 from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.artifact import Card, Weights
+from foresail.forecasting.artifact import Weights
 from foresail.forecasting.borrowed import Prior, borrow
+from foresail.forecasting.card import Card
 from foresail.forecasting.serve import STALE_SECONDS, ForecastRequest, MixtureForecaster
 
 SOURCE = "peers"

@@ -20,9 +20,10 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.artifact import Card, Weights
+from foresail.forecasting.artifact import Weights
 from foresail.forecasting.averaging import Credit
 from foresail.forecasting.calibrate import Calibration
+from foresail.forecasting.card import Card
 from foresail.forecasting.context import make_context
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.marginals import Marginals

@@ -15,7 +15,8 @@ import torch
 
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray, Window
-from foresail.forecasting.artifact import Card, Weights
+from foresail.forecasting.artifact import Weights
+from foresail.forecasting.card import Card
 from foresail.forecasting.neural.dataset import Examples
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import save_flow

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foresail.domain.errors import ArtifactError, InputError
-from foresail.forecasting.artifact import Card, Weights, decode, encode
-
-CARD, WEIGHTS = "card.json", "weights.safetensors"
+from foresail.forecasting.artifact import Weights, decode, encode
+from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
 
 
 def read_artifact(
@@ -23,8 +22,8 @@ def read_artifact(
     # Between the two renames of `write_artifact` the old one still stands under its other name.
     there = _old(folder) if not folder.exists() and _old(folder).exists() else folder
     try:
-        text = (there / CARD).read_bytes().decode()
-        stored = (there / WEIGHTS).read_bytes()
+        text = (there / CARD_FILE).read_bytes().decode()
+        stored = (there / WEIGHTS_FILE).read_bytes()
     except OSError as error:
         raise ArtifactError(
             str(folder),
@@ -35,7 +34,7 @@ def read_artifact(
         ) from error
     except UnicodeDecodeError as error:
         raise ArtifactError(
-            str(folder), CARD, "is not UTF-8", value=error.reason, remedy="copy it again, or train it anew"
+            str(folder), CARD_FILE, "is not UTF-8", value=error.reason, remedy="copy it again, or train it anew"
         ) from error
     return decode(text, stored, indicators=indicators, step_seconds=step_seconds, source=str(folder))
 
@@ -51,8 +50,8 @@ def write_artifact(folder: Path, card: Card, weights: Weights) -> None:
     made, old = folder.with_name(f"{folder.name}.new"), _old(folder)
     _clear(made)
     made.mkdir(parents=True)
-    (made / CARD).write_bytes(text.encode())
-    (made / WEIGHTS).write_bytes(stored)
+    (made / CARD_FILE).write_bytes(text.encode())
+    (made / WEIGHTS_FILE).write_bytes(stored)
     if folder.exists():
         _clear(old)
         folder.rename(old)
@@ -72,7 +71,7 @@ def check_output(folder: Path) -> Path:
             _old(folder).rename(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         others = (
-            sorted(path.name for path in folder.iterdir() if path.name not in {CARD, WEIGHTS})
+            sorted(path.name for path in folder.iterdir() if path.name not in {CARD_FILE, WEIGHTS_FILE})
             if folder.exists()
             else []
         )

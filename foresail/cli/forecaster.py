@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-EXAMPLE = "foresail forecaster --prometheus http://127.0.0.1:9090 --artifacts /var/lib/foresail"
+EXAMPLE = "foresail forecaster --prometheus http://127.0.0.1:9090 --artifacts ./artifacts"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

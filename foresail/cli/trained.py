@@ -8,7 +8,7 @@ from typing import Any
 from foresail.cli.evaluation import number
 from foresail.cli.times import moment, span
 from foresail.cli.training import FIGURES, FLOW, MODELS, Trained
-from foresail.forecasting.artifact import Card
+from foresail.forecasting.card import Card
 
 
 def to_json(trained: Trained) -> str:

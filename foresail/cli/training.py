@@ -25,7 +25,8 @@ from foresail.cli.packages import flow_model
 from foresail.domain.errors import ArtifactError
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.ahead import step_seconds
-from foresail.forecasting.artifact import FORMAT_VERSION, Card, Weights, for_horizon
+from foresail.forecasting.artifact import Weights, for_horizon
+from foresail.forecasting.card import FORMAT_VERSION, Card
 from foresail.forecasting.evaluate import Evaluation, Rules, evaluate, split
 from foresail.forecasting.panel import make_model
 from foresail.forecasting.series import Series

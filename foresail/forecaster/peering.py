@@ -12,6 +12,7 @@ from foresail.domain.errors import InputError
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.shelf import places, read_past, stamps
+from foresail.forecasting.card import Card
 from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 LEAST_PEERS: Final = 3
@@ -19,7 +20,7 @@ LEAST_SECONDS: Final = 2 * 86_400.0  # of a peer's past: two of each hour of the
 STEPS: Final = 300  # of the fit
 
 
-def fit_peers(folder: Path, key: WorkloadKey, past: Window, horizon_seconds: float, seed: int) -> tuple[Any, Any]:
+def fit_peers(folder: Path, key: WorkloadKey, past: Window, horizon_seconds: float, seed: int) -> tuple[Card, Any]:
     """A card and weights for a young workload.
 
     Args:
@@ -32,7 +33,6 @@ def fit_peers(folder: Path, key: WorkloadKey, past: Window, horizon_seconds: flo
     Raises:
         InputError: Too few peers have a past of two days.
     """
-    from foresail.forecasting.artifact import Card  # noqa: PLC0415 - safetensors may not be there
     from foresail.forecasting.neural.prior import fit_prior  # noqa: PLC0415 - torch
 
     peers = read_peers(folder, key, step_seconds=coarsen(past, HISTORY_STEP_SECONDS).step_seconds)

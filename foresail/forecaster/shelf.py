@@ -24,9 +24,10 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
+from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
 from foresail.forecasting.serve import ForecastRequest
 
-CARD, WEIGHTS, PAST = "card.json", "weights.safetensors", "past.npz"
+PAST_FILE = "past.npz"  # beside card and weights
 REFUSED, TRAINING = ".refused", ".training"
 KEPT: Final = 2  # trainings of a workload
 
@@ -40,10 +41,10 @@ class Model(Protocol):
         """Forecast a workload, or say why not."""
 
 
-Restore = Callable[[Any, Any], Model]  # of a card and weights
+Restore = Callable[[Card, Any], Model]  # of a card and weights
 
 
-def restore_model(card: Any, weights: Any) -> Model:
+def restore_model(card: Card, weights: Any) -> Model:
     """The model that an artifact holds: a flow, or the prior that a young workload borrows from."""
     if card.model == "prior":
         from foresail.forecasting.peers import PeersForecaster  # noqa: PLC0415 - safetensors may not be there
@@ -58,7 +59,7 @@ def restore_model(card: Any, weights: Any) -> Model:
 class Served:
     """What is on the shelf of one workload, ready to be asked."""
 
-    card: Any
+    card: Card
     model: Model
     past: Window | None
 
@@ -125,7 +126,7 @@ class Shelf:
         from foresail.forecasting.artifact import decode  # noqa: PLC0415 - safetensors may not be there
 
         try:
-            text, stored = (folder / CARD).read_text(encoding="utf-8"), (folder / WEIGHTS).read_bytes()
+            text, stored = (folder / CARD_FILE).read_text(encoding="utf-8"), (folder / WEIGHTS_FILE).read_bytes()
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable(folder, error) from error
         card, weights = decode(text, stored, source=str(folder))
@@ -148,13 +149,13 @@ def write_past(folder: Path, past: Window) -> None:
     """Keep a past beside an artifact: what a forecast's seasons are found in."""
     values = np.where(past.observed, past.values, np.nan)
     grid = np.array([past.end, past.step_seconds])
-    np.savez_compressed(folder / PAST, values=values, grid=grid, indicators=np.array(past.indicators))
+    np.savez_compressed(folder / PAST_FILE, values=values, grid=grid, indicators=np.array(past.indicators))
 
 
 def read_past(folder: Path) -> Window | None:
     """The past that was kept; without it, forecasts know no seasons."""
     try:
-        with np.load(BytesIO((folder / PAST).read_bytes()), allow_pickle=False) as kept:
+        with np.load(BytesIO((folder / PAST_FILE).read_bytes()), allow_pickle=False) as kept:
             values, (end, step), names = kept["values"], kept["grid"].tolist(), kept["indicators"].tolist()
         observed = np.isfinite(values)
         return Window(tuple(names), step, end, np.where(observed, values, 0.0), observed)

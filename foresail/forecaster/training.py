@@ -21,7 +21,8 @@ from foresail.domain.timeseries import Window
 from foresail.forecaster.peering import fit_peers
 from foresail.forecaster.questions import Subject
 from foresail.forecaster.settings import Settings
-from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
+from foresail.forecaster.shelf import write_past
+from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE
 from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 Fit = Callable[[Window, float, int], tuple[Any, Any]]  # of a past, a horizon and a seed: card and weights
@@ -79,8 +80,8 @@ def train(subject: Subject, settings: Settings, now: float, seed: int, folder: P
         except InputError as alone:
             raise too_short from alone
     text, stored = encode(*found)
-    (folder / CARD).write_text(text, encoding="utf-8")
-    (folder / WEIGHTS).write_bytes(stored)
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    (folder / WEIGHTS_FILE).write_bytes(stored)
     write_past(folder, coarsen(past, HISTORY_STEP_SECONDS))
 
 

@@ -15,8 +15,9 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.questions import Subject
-from foresail.forecaster.shelf import CARD, WEIGHTS, write_past
-from foresail.forecasting.artifact import Card, encode
+from foresail.forecaster.shelf import write_past
+from foresail.forecasting.artifact import encode
+from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
 from foresail.forecasting.serve import ForecastRequest
 from tests.builders import NOW
 
@@ -69,8 +70,8 @@ def write_artifact(folder: Path, card: Card | None = None, weights: dict[str, An
     """What a training leaves."""
     text, stored = encode(card or make_card(), weights or {"w": np.arange(3.0)})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).write_text(text)
-    (folder / WEIGHTS).write_bytes(stored)
+    (folder / CARD_FILE).write_text(text)
+    (folder / WEIGHTS_FILE).write_bytes(stored)
     observed = np.ones((12, 3), dtype=np.bool_)
     write_past(folder, Window(DEMAND_INDICATORS, 300.0, NOW, np.full((12, 3), 20.0), observed))
     return folder

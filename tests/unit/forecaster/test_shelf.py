@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from foresail.domain.errors import ArtifactError
-from foresail.forecaster.shelf import CARD, KEPT, PAST, TRAINING, WEIGHTS, Shelf
+from foresail.forecaster.shelf import KEPT, PAST_FILE, TRAINING, Shelf
+from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE
 from tests.builders import NOW
 from tests.unit.forecaster.artifacts import KEY, FakeModel, make_card, write_artifact
 
@@ -25,20 +26,20 @@ def put(shelf: Shelf, seed: int, now: float) -> None:
 
 
 def truncate(folder: Path) -> object:
-    return (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-8])
+    return (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-8])
 
 
 def tamper(folder: Path) -> object:
-    return (folder / CARD).write_text((folder / CARD).read_text().replace("0.08", "0.01"))
+    return (folder / CARD_FILE).write_text((folder / CARD_FILE).read_text().replace("0.08", "0.01"))
 
 
 DAMAGES: dict[str, Damage] = {
     "truncated": truncate,
     "tampered": tamper,
-    "empty": lambda folder: (folder / CARD).write_text(""),
-    "no card": lambda folder: (folder / CARD).unlink(),
-    "no weights": lambda folder: (folder / WEIGHTS).unlink(),
-    "binary": lambda folder: (folder / CARD).write_bytes(b"\xff\xfe"),
+    "empty": lambda folder: (folder / CARD_FILE).write_text(""),
+    "no card": lambda folder: (folder / CARD_FILE).unlink(),
+    "no weights": lambda folder: (folder / WEIGHTS_FILE).unlink(),
+    "binary": lambda folder: (folder / CARD_FILE).write_bytes(b"\xff\xfe"),
 }
 
 
@@ -115,7 +116,7 @@ def flip(whole: bytes) -> bytes:
 def test_without_its_past_a_model_serves_without_seasons(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     put(make_shelf(tmp_path), 1, NOW)
     (folder,) = (tmp_path / "prod" / "chat").iterdir()
-    (folder / PAST).write_bytes(damage((folder / PAST).read_bytes()))
+    (folder / PAST_FILE).write_bytes(damage((folder / PAST_FILE).read_bytes()))
     served = make_shelf(tmp_path).served[KEY]
     assert served.past is None
     assert np.array_equal(served.model.weights["w"], np.arange(3.0))  # type: ignore[attr-defined]

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import save
 
 from foresail.domain.errors import ArtifactError, InputError
-from foresail.forecasting.artifact import FORMAT_VERSION, Card, Weights, decode, encode, for_horizon, of_horizon
+from foresail.forecasting.artifact import Weights, decode, encode, for_horizon, of_horizon
+from foresail.forecasting.card import FORMAT_VERSION, Card
 
 CARD = Card(
     model="flow",

@@ -11,7 +11,8 @@ import torch
 from foresail.domain.errors import InputError
 from foresail.domain.forecast import Forecast
 from foresail.domain.timeseries import Window
-from foresail.forecasting.artifact import Card, decode, encode
+from foresail.forecasting.artifact import decode, encode
+from foresail.forecasting.card import Card
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.serving import FlowForecaster, bend, levels_of
