@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,9 +71,14 @@ def critical_ratio(promise: float, required: FloatArray, switching_share: float)
         required: Sample paths of required replicas, shape (S,).
         switching_share: Price of switching one replica as a share of its price.
     """
-    counts = np.arange(math.ceil(float(required.max(initial=0.0))) + 1)
-    unserved = np.maximum(required - counts[:, None], 0.0).mean(axis=1)
-    fewest = int(np.argmax(unserved <= (1.0 - promise) * float(required.mean())))
-    gain = float(unserved[fewest - 1] - unserved[fewest]) if fewest > 0 else 1.0
+
+    def unserved(count: int) -> float:
+        return float(np.maximum(required - count, 0.0).mean())
+
+    # Searched by halves: a spike in the data may ask for more replicas than there is memory to list.
+    allowed = (1.0 - promise) * float(required.mean())
+    most = math.ceil(float(required.max(initial=0.0)))
+    fewest = bisect_left(range(min(most, 2**53)), True, key=lambda count: unserved(count) <= allowed)
+    gain = unserved(fewest - 1) - unserved(fewest) if fewest > 0 else 1.0
     # A tie would be lost: of equal losses the fewer replicas are taken.
     return min(max(1.0 - gain / (1.0 + switching_share) + ROUNDING, LEAST_CRITICAL_RATIO), LARGEST_PROMISE)

@@ -7,21 +7,35 @@ still starting gets nothing yet, and one that is to go gets nothing any more.
 
 from __future__ import annotations
 
+import math
+
+from foresail.policies.scaling.capacity import Mix, mix_now, mix_of
 from foresail.policies.scaling.case import Case, Counts
-from foresail.policies.scaling.required import Needs
+from foresail.policies.scaling.learning import work_of
+
+ANY_MIX = Mix(1.0, 1.0)  # before the first request
 
 
 def weights_of(case: Case, desired: Counts) -> dict[str, float]:
-    """Shares by variant, summing to one over the ready variants of a role; none where nothing can be said."""
+    """Shares by variant, summing to one over the variants of a role; none where none of it is ready."""
     weights: dict[str, float] = {}
-    if not isinstance(case.needs, Needs):
-        return weights
-    need = case.needs.now if case.needs.now.any() else case.needs.ahead.mean(axis=1)
+    mix = mix_now(case.observation) or mix_of(case.observation) or ANY_MIX
     for seats in case.roles:
-        able = [v for v in seats if need[v] > 0.0]
-        least = min((need[v] for v in able), default=0.0)
-        carried = {v: min(case.seats[v].replicas.ready, desired[v]) * (least / need[v]) for v in able}
+        seconds = {v: _seconds(case, v, mix) for v in seats}
+        least = min((own for own in seconds.values() if own > 0.0), default=0.0)
+        carried = {
+            v: min(case.seats[v].replicas.ready, desired[v]) * (least / own if own > 0.0 else 0.0)
+            for v, own in seconds.items()
+        }
         total = sum(carried.values())
         if total > 0.0:
-            weights |= {case.seats[v].name: float(share / total) for v, share in carried.items()}
+            weights |= {case.seats[v].name: share / total for v, share in carried.items()}
     return weights
+
+
+def _seconds(case: Case, v: int, mix: Mix) -> float:
+    """Seconds of one replica for a request of this mix."""
+    belief = case.memory.capacity[case.seats[v].name]
+    work = work_of(belief)
+    tokens = mix.input_tokens * work.seconds_per_input_token + mix.output_tokens * work.seconds_per_output_token
+    return tokens * math.exp(-belief.log_mean)

@@ -45,9 +45,13 @@ def test_each_role_has_its_own_weights() -> None:
     assert weights_of(case, (4, 4)) == {"h100": 1.0, "l4": 1.0}
 
 
-def test_nothing_is_said_without_knowledge_or_anything_ready() -> None:
-    case = make_case(make_observation(WORKLOAD, demand=Unknown("NoSeries", "none")), forecast=Unknown("No", "none"))
-    assert weights_of(case, (5, 5)) == {}
+def test_they_outlive_a_loss_of_metrics() -> None:
+    lost = make_observation(WORKLOAD, demand=Unknown("NoSeries", "none"))
+    case = make_case(lost, forecast=Unknown("No", "none"), accelerators=PROFILES)
+    assert sum(weights_of(case, (5, 5)).values()) == pytest.approx(1.0)
+
+
+def test_nothing_is_said_while_nothing_is_ready() -> None:
     asleep = [make_variant_observation("h100", 0), make_variant_observation("l4", 0)]
     assert weights_of(make_case(make_observation(WORKLOAD, variants=asleep)), (0, 0)) == {}
 
