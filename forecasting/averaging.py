@@ -19,12 +19,17 @@ from typing import Self
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.mixture import softmax
 from foresail.forecasting.scores import pinball
 
 RATE = 0.5
 DISCOUNT = 0.998  # an outcome: half after 346; scores of the tails are rare and need a long memory
 BANDS = 20
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Shares that sum to 1 over the first axis."""
+    likely = np.exp(logits - logits.max(axis=0))
+    return np.asarray(likely / likely.sum(axis=0))
 
 
 def band_scores(quantiles: FloatArray, outcomes: FloatArray, levels: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.past import Past
 
+DAY_SECONDS, WEEK_SECONDS = 86400.0, 7 * 86400.0
 LEAST_ROWS = 6  # shorter periods are noise of the step
 LEAST_PERIODS = 2
 LEAST_CORRELATION = 0.2

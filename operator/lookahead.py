@@ -19,7 +19,7 @@ from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
 from foresail.operator.wire import Question
 from foresail.policies.scaling.lead_time import horizon_seconds
 

@@ -27,7 +27,7 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.serve import MixtureForecaster
+from foresail.forecasting.demand.serve import MixtureForecaster
 from foresail.operator.actuate.discovery import Discovery
 from foresail.operator.actuate.dispatch import Actuator
 from foresail.operator.actuate.fence import FencedWriter

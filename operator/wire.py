@@ -20,7 +20,7 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Workload, WorkloadKey
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 
 MAX_SAMPLES: Final = 10_000
 MAX_TEXT: Final = 400

@@ -17,9 +17,9 @@ UNITS = (  # in this order; then every other file, in random order
     ("tests/sandbox/test_up.py",),
     ("tests/sandbox/test_attach.py",),
     ("tests/packaging/test_dockerfile.py",),
-    ("tests/unit/forecasting/test_fisher.py",),
+    ("tests/unit/forecasting/series/test_fisher.py",),
     ("tests/unit/policies/test_attainment.py",),
-    ("tests/unit/forecasting/test_quality.py",),
+    ("tests/unit/forecasting/demand/test_quality.py",),
 )
 
 

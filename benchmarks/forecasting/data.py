@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.series import Series, parse_series
+from foresail.forecasting.series.series import Series, parse_series
 
 CONTAINERS = tuple(range(1, 11))
 FLEETS = ("m_large", "m_mid")

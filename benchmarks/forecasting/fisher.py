@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.forecasting.published import COSTED, DEMAND, HARMONY, UNINFORMATIVE
 from benchmarks.forecasting.work import RANDOM, Job, Row
-from foresail.forecasting.evaluate import Rules, find_coin_floor
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.evaluate import Rules, find_coin_floor
+from foresail.forecasting.series.series import Series
 
 TWO_HOURS = 12
 

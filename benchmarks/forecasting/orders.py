@@ -27,12 +27,12 @@ from benchmarks.forecasting.replicas import (
 )
 from benchmarks.forecasting.work import Row
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.copula import SAMPLES, couple, sample_levels, shuffle_columns
 from foresail.forecasting.neural.dataset import Examples, make_examples
 from foresail.forecasting.neural.model import FlowModel, restore_flow, warm_rows
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.series import Series
-from foresail.forecasting.task import Task, make_task
+from foresail.forecasting.series.copula import SAMPLES, couple, sample_levels, shuffle_columns
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series
+from foresail.forecasting.series.task import Task, make_task
 
 
 def measure_orders(data: str, series: Series) -> list[Row]:

@@ -18,9 +18,9 @@ from benchmarks.forecasting.work import Row
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import CapacityBelief
 from foresail.domain.timeseries import DEMAND_INDICATORS, FloatArray
-from foresail.forecasting.energy import energy_score
 from foresail.forecasting.scores import crps, pinball
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.energy import energy_score
+from foresail.forecasting.series.series import Series
 from foresail.policies.scaling.capacity import OUTPUT_TO_INPUT_SECONDS
 from foresail.policies.scaling.required import Reach, needs_of_forecast
 

@@ -21,8 +21,8 @@ from benchmarks.forecasting.traces import trace_jobs
 from benchmarks.forecasting.verdicts import judge_fisher, judge_flow, judge_replicas, judge_shift, judge_traces
 from benchmarks.forecasting.work import Row, in_fresh_process, run_jobs
 from benchmarks.verdicts import Verdict
-from foresail.forecasting.panel import FLOW, MODELS
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.panel import FLOW, MODELS
+from foresail.forecasting.series.series import Series
 
 MIXTURE = "mixture"
 JUDGED = (MIXTURE, FLOW)

@@ -36,12 +36,12 @@ from foresail.domain.memory import CapacityBelief
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.copula import SAMPLES, sample_levels, shuffle_columns
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, RECENT_SECONDS, coarsen, cut
-from foresail.forecasting.series import Series
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
-from foresail.forecasting.task import make_task
+from foresail.forecasting.demand.rehearsal import HISTORY_STEP_SECONDS, RECENT_SECONDS, coarsen, cut
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.series.copula import SAMPLES, sample_levels, shuffle_columns
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series
+from foresail.forecasting.series.task import make_task
 
 KEY = WorkloadKey("benchmark", "benchmark")
 Shuffle = Callable[[FloatArray, np.random.Generator], FloatArray]

@@ -15,12 +15,12 @@ import numpy as np
 
 from benchmarks.forecasting.published import DEMAND
 from foresail.domain.timeseries import BoolArray, FloatArray
-from foresail.forecasting.copula import read_at
-from foresail.forecasting.evaluate import Rules, scale, split
-from foresail.forecasting.panel import correct_online, make_mixture
 from foresail.forecasting.scores import pinball
-from foresail.forecasting.series import Series
-from foresail.forecasting.task import make_task
+from foresail.forecasting.series.copula import read_at
+from foresail.forecasting.series.evaluate import Rules, scale, split
+from foresail.forecasting.series.panel import correct_online, make_mixture
+from foresail.forecasting.series.series import Series
+from foresail.forecasting.series.task import make_task
 
 LEVEL = 1.5
 NOISE = 2.0

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean
 
 from benchmarks.forecasting.work import Job, Row
-from foresail.forecasting.evaluate import Rules
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.evaluate import Rules
+from foresail.forecasting.series.series import Series
 
 CONVERSATION_HORIZONS = (1, 6)  # 10 s and 60 s
 CONVERSATION_RULES = Rules(train=0.2, test=0.8)  # an hour only: experts learn as rows arrive

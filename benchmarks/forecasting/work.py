@@ -14,12 +14,12 @@ import numpy as np
 from benchmarks.forecasting.published import UNINFORMATIVE
 from benchmarks.machine import usage_of
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.copula import read_at, shuffle_columns
-from foresail.forecasting.energy import energy_score
-from foresail.forecasting.evaluate import Evaluation, Rules, evaluate, scale, split
-from foresail.forecasting.panel import make_model
 from foresail.forecasting.scores import pinball
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.copula import read_at, shuffle_columns
+from foresail.forecasting.series.energy import energy_score
+from foresail.forecasting.series.evaluate import Evaluation, Rules, evaluate, scale, split
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series
 
 RANDOM = frozenset({"flow"})  # models whose forecasts depend on the seed
 Row = dict[str, Any]

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.features import DAY_SECONDS, Kind, calendar, level_means
 from foresail.forecasting.neural.marginals import Marginals
-from foresail.forecasting.task import Task
+from foresail.forecasting.season import DAY_SECONDS
+from foresail.forecasting.series.features import Kind, calendar, level_means
+from foresail.forecasting.series.task import Task
 
 ERROR_LAGS = (0, 1, 2, 3)
 ERROR_SPANS = (6, 36, 144)

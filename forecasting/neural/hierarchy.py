@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.experts import IntArray
+from foresail.forecasting.moving import IntArray
 
 LEVELS = 3
 LAGS = (0, 1, 2)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.energy import energy_score
 from foresail.forecasting.neural.dataset import Examples
 from foresail.forecasting.neural.flow import Flow, Given
 from foresail.forecasting.neural.marginals import read
+from foresail.forecasting.series.energy import energy_score
 
 CRPS_LEVELS = 20
 

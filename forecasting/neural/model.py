@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.averaging import average, band_scores, weigh_online
-from foresail.forecasting.copula import couple
 from foresail.forecasting.neural.dataset import Examples, make_examples
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.train import Fitted, Progress, Recipe, fit_flow
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.signs import keep_signs
-from foresail.forecasting.task import Task
+from foresail.forecasting.series.copula import couple
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.signs import keep_signs
+from foresail.forecasting.series.task import Task
 
 WARM_ROWS = 500  # of the training part, from which only the mixture learns
 WARM_SHARE = 1.0 / 3.0  # at most

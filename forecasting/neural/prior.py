@@ -29,8 +29,8 @@ from pyro.optim import ClippedAdam
 from torch.distributions import biject_to
 
 from foresail.domain.timeseries import FloatArray, Window
-from foresail.forecasting.borrowed import Prior
-from foresail.forecasting.evidence import (
+from foresail.forecasting.demand.borrowed import Prior
+from foresail.forecasting.demand.evidence import (
     COEFFICIENTS,
     MEMORY,
     Told,

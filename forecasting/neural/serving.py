@@ -22,18 +22,18 @@ from foresail.domain.timeseries import FloatArray, Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.artifact import Weights
 from foresail.forecasting.averaging import Credit
-from foresail.forecasting.calibrate import Calibration
 from foresail.forecasting.card import Card
-from foresail.forecasting.context import make_context
+from foresail.forecasting.demand.calibrate import Calibration
+from foresail.forecasting.demand.context import make_context
+from foresail.forecasting.demand.promises import Kept
+from foresail.forecasting.demand.rehearsal import FURTHER
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.demand.trial import MIXTURE, Contest
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import restore_flow
 from foresail.forecasting.past import Past, trust
-from foresail.forecasting.promises import Kept
-from foresail.forecasting.rehearsal import FURTHER
 from foresail.forecasting.scores import crps
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
-from foresail.forecasting.trial import MIXTURE, Contest
 
 FLOW = "flow"
 EXPERTS = (FLOW, MIXTURE)

@@ -17,12 +17,12 @@ from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray, Window
 from foresail.forecasting.artifact import Weights
 from foresail.forecasting.card import Card
+from foresail.forecasting.demand.rehearsal import Rehearsal, rehearse
 from foresail.forecasting.neural.dataset import Examples
 from foresail.forecasting.neural.marginals import Marginals
 from foresail.forecasting.neural.model import save_flow
 from foresail.forecasting.neural.serving import bend, levels_of
 from foresail.forecasting.neural.train import Recipe, fit_flow
-from foresail.forecasting.rehearsal import Rehearsal, rehearse
 from foresail.forecasting.scores import crps
 
 LEARN_SHARE, JUDGE_SHARE = 0.7, 0.2  # of the origins: learned from, and at the end judged on; chosen on between

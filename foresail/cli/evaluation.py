@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from foresail.domain.errors import InputError
-from foresail.forecasting.evaluate import CoinFloor, Evaluation, Rules, evaluate, find_coin_floor, split
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.series import Series, parse_series
+from foresail.forecasting.series.evaluate import CoinFloor, Evaluation, Rules, evaluate, find_coin_floor, split
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series, parse_series
 
 
 @dataclass(frozen=True, slots=True, eq=False)

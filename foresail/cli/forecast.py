@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> str:
     from foresail.cli.evaluation import check_save, evaluate_files, save, to_json, to_text  # noqa: PLC0415 - lazy
-    from foresail.forecasting.evaluate import Rules  # noqa: PLC0415 - lazy: --help is quick
+    from foresail.forecasting.series.evaluate import Rules  # noqa: PLC0415 - lazy: --help is quick
 
     if "flow" in arguments.models:
         need_torch()

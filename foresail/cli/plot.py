@@ -20,13 +20,13 @@ from foresail.cli.prediction import Prediction
 from foresail.cli.times import is_dated, span
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.ahead import step_seconds
-from foresail.forecasting.baselines import PREDICTABLE
-from foresail.forecasting.copula import read_at
-from foresail.forecasting.evaluate import Evaluation, Rules, scale, split
-from foresail.forecasting.features import kinds
-from foresail.forecasting.pit import pit
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.ahead import step_seconds
+from foresail.forecasting.series.baselines import PREDICTABLE
+from foresail.forecasting.series.copula import read_at
+from foresail.forecasting.series.evaluate import Evaluation, Rules, scale, split
+from foresail.forecasting.series.features import kinds
+from foresail.forecasting.series.pit import pit
+from foresail.forecasting.series.series import Series
 
 # Share, levels and color of each band, the widest first.
 BANDS = (("95 %", 0.025, 0.975, "#d6e5f3"), ("80 %", 0.1, 0.9, "#a8c9e6"), ("50 %", 0.25, 0.75, "#71a6d6"))

@@ -16,9 +16,9 @@ from foresail.cli.packages import flow_model, need_torch
 from foresail.cli.times import iso, moment, span
 from foresail.domain.errors import ArtifactError, ForecastError, InputError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.ahead import MOST_ROWS, Ahead, ahead_task, forecast_ahead, step_seconds
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.ahead import MOST_ROWS, Ahead, ahead_task, forecast_ahead, step_seconds
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series
 
 HORIZONS = (1, 3, 6, 12)
 MIXTURE, UNTRAINED = "mixture", "no trained model was given"

@@ -24,13 +24,13 @@ from foresail.cli.artifacts import cannot_write, check_output, partial, read_art
 from foresail.cli.packages import flow_model
 from foresail.domain.errors import ArtifactError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.ahead import step_seconds
 from foresail.forecasting.artifact import Weights, for_horizon
 from foresail.forecasting.card import FORMAT_VERSION, Card
-from foresail.forecasting.evaluate import Evaluation, Rules, evaluate, split
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.series import Series
-from foresail.forecasting.task import Task
+from foresail.forecasting.series.ahead import step_seconds
+from foresail.forecasting.series.evaluate import Evaluation, Rules, evaluate, split
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.series import Series
+from foresail.forecasting.series.task import Task
 
 FLOW = "flow"
 MODELS = (FLOW, "mixture", "seasonal")  # it, and its rivals that need no training

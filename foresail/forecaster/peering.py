@@ -13,7 +13,7 @@ from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.shelf import places, read_past, stamps
 from foresail.forecasting.card import Card
-from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
+from foresail.forecasting.demand.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 LEAST_PEERS: Final = 3
 LEAST_SECONDS: Final = 2 * 86_400.0  # of a peer's past: two of each hour of the day

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 
 # Names of Kubernetes, which are folders' names as well: no slash, and no dot at the beginning.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.questions import Subject
-from foresail.forecasting.rehearsal import FURTHER
+from foresail.forecasting.demand.rehearsal import FURTHER
 
 FIRST_RETRY_SECONDS: Final = 300.0  # after a failure; twice as long after each further one
 MOST_WORKLOADS: Final = 5000  # more are not trained: anybody may ask

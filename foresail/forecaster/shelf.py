@@ -25,7 +25,7 @@ from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import Window
 from foresail.domain.workload import WorkloadKey
 from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 
 PAST_FILE = "past.npz"  # beside card and weights
 REFUSED, TRAINING = ".refused", ".training"
@@ -47,7 +47,7 @@ Restore = Callable[[Card, Any], Model]  # of a card and weights
 def restore_model(card: Card, weights: Any) -> Model:
     """The model that an artifact holds: a flow, or the prior that a young workload borrows from."""
     if card.model == "prior":
-        from foresail.forecasting.peers import PeersForecaster  # noqa: PLC0415 - safetensors may not be there
+        from foresail.forecasting.demand.peers import PeersForecaster  # noqa: PLC0415 - safetensors may not be there
 
         return PeersForecaster(card, weights)
     from foresail.forecasting.neural.serving import FlowForecaster  # noqa: PLC0415 - torch

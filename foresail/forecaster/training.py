@@ -23,7 +23,7 @@ from foresail.forecaster.questions import Subject
 from foresail.forecaster.settings import Settings
 from foresail.forecaster.shelf import write_past
 from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE
-from foresail.forecasting.rehearsal import HISTORY_STEP_SECONDS, coarsen
+from foresail.forecasting.demand.rehearsal import HISTORY_STEP_SECONDS, coarsen
 
 Fit = Callable[[Window, float, int], tuple[Any, Any]]  # of a past, a horizon and a seed: card and weights
 

@@ -24,7 +24,7 @@ from foresail.domain.snapshot import (
     WorkloadObservation,
 )
 from foresail.domain.workload import Workload
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
 from foresail.policies.cycle import Prices, run_cycle
 from foresail.policies.scaling.lead_time import horizon_seconds
 from foresail.policies.scaling.pressure import pressure_of

@@ -20,8 +20,8 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.context import FEATURES
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.context import FEATURES
+from foresail.forecasting.demand.serve import ForecastRequest
 from foresail.operator.clock import SystemClock
 from foresail.operator.forecaster import ForecasterClient
 from foresail.operator.wire import Question

@@ -50,7 +50,7 @@ ROOMS = {
 }
 # Doors between rooms: of these, only the named modules are for others.
 DOORS = {
-    ("operator", "forecasting"): {"foresail.forecasting.serve"},
+    ("operator", "forecasting"): {"foresail.forecasting.demand.serve"},
     ("forecaster", "operator"): {  # the past is read as the operator reads it, and so are settings
         "foresail.operator.observe.answers",
         "foresail.operator.observe.past",
@@ -65,6 +65,11 @@ PARTS = {
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
     "foresail.cli.plot": frozenset({"matplotlib"}),
+}
+# Parts of a room that know nothing of each other.
+STRANGERS = {
+    "foresail.forecasting.demand.": "foresail.forecasting.series.",
+    "foresail.forecasting.series.": "foresail.forecasting.demand.",
 }
 PURE = ("domain", "policies", "forecasting")
 NETWORK = frozenset({"asyncio", "http", "requests", "signal", "socket", "ssl", "subprocess", "threading", "urllib"})
@@ -129,6 +134,14 @@ every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: mod
 
 def room_of(name: str) -> str:
     return Module(name, Path()).room
+
+
+@pytest.mark.parametrize("part", STRANGERS)
+def test_parts_that_know_nothing_of_each_other_do_not_import_each_other(part: str) -> None:
+    members = [module for module in MODULES if module.name.startswith(part)]
+    assert len(members) > 10
+    for module in members:
+        assert not [name for name in module.imports() if name.startswith(STRANGERS[part])], module.name
 
 
 def test_every_room_is_in_the_table() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from foresail.forecasting.panel import FLOW, MODELS, make_model
-from foresail.forecasting.task import Model
+from foresail.forecasting.series.panel import FLOW, MODELS, make_model
+from foresail.forecasting.series.task import Model
 
 NAMES = (*MODELS, FLOW) if find_spec("torch") and find_spec("pyro") else MODELS
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.evaluate import Evaluation, Rules, evaluate
+from foresail.forecasting.series.evaluate import Evaluation, Rules, evaluate
 from tests.property.forecasting.models import NAMES, make_quick_model
-from tests.unit.forecasting.series import make_series, make_values
+from tests.unit.forecasting.series.tables import make_series, make_values
 
 RULES = Rules()
 ROWS = 300

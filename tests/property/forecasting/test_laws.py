@@ -11,7 +11,7 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, BoolArray, FloatArray, Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
 from tests.builders import NOW
 
 KEY = WorkloadKey("prod", "chat")

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.evaluate import Evaluation, Rules, evaluate
+from foresail.forecasting.series.evaluate import Evaluation, Rules, evaluate
 from tests.property.forecasting.models import NAMES, make_quick_model
-from tests.unit.forecasting.series import make_series, make_values
+from tests.unit.forecasting.series.tables import make_series, make_values
 
 every_model = pytest.mark.parametrize("name", NAMES)
 

@@ -11,7 +11,7 @@ from benchmarks.forecasting.run import ForecastSettings, forecast_tables, judge_
 from benchmarks.forecasting.shift import WINDOW_ROWS, measure_shift, rows_until_kept, shifted
 from benchmarks.forecasting.work import Job, measure
 from benchmarks.tables import make_console
-from foresail.forecasting.evaluate import Rules
+from foresail.forecasting.series.evaluate import Rules
 
 ROWS = 200
 RATES = ("requests_per_second", "mean_input_tokens", "mean_output_tokens")

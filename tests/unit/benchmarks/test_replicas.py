@@ -28,7 +28,7 @@ from benchmarks.forecasting.verdicts import judge_replicas
 from benchmarks.forecasting.work import Row
 from benchmarks.tables import make_console
 from foresail.domain.timeseries import DEMAND_INDICATORS, FloatArray
-from foresail.forecasting.series import Series
+from foresail.forecasting.series.series import Series
 
 TOLD = {"data": "x", "of": "flow", "lead_seconds": 60.0, "when": "ready"}
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.task import Task
-from tests.unit.forecasting.series import COLUMNS, make_values
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.task import Task
+from tests.unit.forecasting.series.tables import COLUMNS, make_values
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -14,10 +14,10 @@ import pytest
 
 from foresail.cli.forecast import MODELS
 from foresail.cli.main import main
-from foresail.forecasting import panel
 from foresail.forecasting.scores import crps
-from foresail.forecasting.series import parse_series
-from tests.unit.forecasting.series import COLUMNS, make_values
+from foresail.forecasting.series import panel
+from foresail.forecasting.series.series import parse_series
+from tests.unit.forecasting.series.tables import COLUMNS, make_values
 
 FIGURES = {
     "crps",

@@ -11,7 +11,7 @@ import pytest
 
 from foresail.cli.main import main
 from tests.unit.cli.flows import FakeFlow, without, write_csv
-from tests.unit.forecasting.series import COLUMNS, make_series, make_values
+from tests.unit.forecasting.series.tables import COLUMNS, make_series, make_values
 
 pytest.importorskip("matplotlib")
 PNG = b"\x89PNG\r\n\x1a\n"

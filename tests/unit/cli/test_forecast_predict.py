@@ -14,10 +14,10 @@ import pytest
 
 from foresail.cli.artifacts import read_artifact
 from foresail.cli.main import main
-from foresail.forecasting.ahead import MOST_ROWS
 from foresail.forecasting.artifact import encode
+from foresail.forecasting.series.ahead import MOST_ROWS
 from tests.unit.cli.flows import FakeFlow, without, write_csv
-from tests.unit.forecasting.series import COLUMNS
+from tests.unit.forecasting.series.tables import COLUMNS
 
 START = 1_500_000_000
 

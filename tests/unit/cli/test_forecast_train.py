@@ -13,7 +13,7 @@ from foresail.cli.artifacts import read_artifact
 from foresail.cli.main import main
 from foresail.domain.errors import ArtifactError
 from tests.unit.cli.flows import FakeFlow, without, write_csv
-from tests.unit.forecasting.series import COLUMNS
+from tests.unit.forecasting.series.tables import COLUMNS
 
 
 def train(file: Path, output: Path, *words: str) -> int:

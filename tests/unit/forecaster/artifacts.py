@@ -18,7 +18,7 @@ from foresail.forecaster.questions import Subject
 from foresail.forecaster.shelf import write_past
 from foresail.forecasting.artifact import encode
 from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 from tests.builders import NOW
 
 KEY = WorkloadKey("prod", "chat")

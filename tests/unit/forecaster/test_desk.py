@@ -27,7 +27,7 @@ from foresail.forecaster.desk import Desk
 from foresail.forecaster.metrics import ForecasterMetrics
 from foresail.forecaster.register import Register
 from foresail.forecaster.shelf import Shelf
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 from foresail.operator.forecaster import ForecasterClient
 from foresail.operator.wire import Question
 from tests.builders import NOW, make_workload

@@ -13,7 +13,7 @@ from foresail.forecaster import peering
 from foresail.forecaster.peering import fit_peers, read_peers
 from foresail.forecaster.shelf import restore_model, write_past
 from foresail.forecasting.artifact import decode, encode
-from foresail.forecasting.serve import ForecastRequest
+from foresail.forecasting.demand.serve import ForecastRequest
 from tests.builders import NOW
 from tests.unit.forecaster.artifacts import KEY
 

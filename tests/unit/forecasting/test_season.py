@@ -6,7 +6,7 @@ import pytest
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.past import trust
 from foresail.forecasting.season import autocorrelation, find_periods, profile
-from tests.unit.forecasting.demand import DAY_ROWS, STEP_SECONDS, make_days, make_demand_window, make_past
+from tests.unit.forecasting.demand.windows import DAY_ROWS, STEP_SECONDS, make_days, make_demand_window, make_past
 
 
 def make_memory(rows: int, *, persistence: float, seed: int) -> FloatArray:

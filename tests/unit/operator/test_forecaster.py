@@ -15,7 +15,7 @@ from foresail.domain.memory import Memory
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.timeseries import DEMAND_INDICATORS, Window
 from foresail.domain.workload import WorkloadKey
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
 from foresail.operator.forecaster import BATCH, FAILURES, REST, ForecasterClient
 from foresail.operator.lookahead import LookAhead, doubt
 from foresail.operator.wire import Question

@@ -11,9 +11,9 @@ pytest.importorskip("torch", reason="torch is not installed: what needs no train
 
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.neural.dataset import Examples, make_examples
-from foresail.forecasting.panel import make_model
-from foresail.forecasting.task import Task, make_task
-from tests.unit.forecasting.series import make_series, make_values
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.task import Task, make_task
+from tests.unit.forecasting.series.tables import make_series, make_values
 
 ROWS, WARM = 260, 80
 

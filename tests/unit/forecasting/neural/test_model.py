@@ -12,13 +12,13 @@ pytest.importorskip("torch", reason="torch is not installed: what needs no train
 pytest.importorskip("pyro", reason="pyro is not installed: what needs no training is tested without")
 
 from foresail.domain.timeseries import FloatArray
-from foresail.forecasting.copula import couple
 from foresail.forecasting.neural.model import FlowModel
 from foresail.forecasting.neural.train import Recipe
-from foresail.forecasting.panel import make_model
 from foresail.forecasting.scores import crps
-from foresail.forecasting.task import Task, make_task
-from tests.unit.forecasting.series import make_series, make_values
+from foresail.forecasting.series.copula import couple
+from foresail.forecasting.series.panel import make_model
+from foresail.forecasting.series.task import Task, make_task
+from tests.unit.forecasting.series.tables import make_series, make_values
 
 QUICK = Recipe(epochs=3)
 

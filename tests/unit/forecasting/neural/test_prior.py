@@ -11,10 +11,10 @@ pytest.importorskip("pyro", reason="pyro is not installed: what needs no trainin
 import torch
 
 from foresail.domain.timeseries import Window
-from foresail.forecasting.borrowed import Prior
-from foresail.forecasting.evidence import MEMORY, WAVES
+from foresail.forecasting.demand.borrowed import Prior
+from foresail.forecasting.demand.evidence import MEMORY, WAVES
 from foresail.forecasting.neural.prior import fit_prior
-from tests.unit.forecasting.peers import as_window, hours, make_prior, make_workload
+from tests.unit.forecasting.demand.peers import as_window, hours, make_prior, make_workload
 
 STEPS = 100
 NOON = WAVES.size + int(np.flatnonzero(WAVES == 7.0)[0])

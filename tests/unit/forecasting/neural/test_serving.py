@@ -13,14 +13,14 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.timeseries import Window
 from foresail.forecasting.artifact import decode, encode
 from foresail.forecasting.card import Card
+from foresail.forecasting.demand.rehearsal import cut
+from foresail.forecasting.demand.serve import ForecastRequest, MixtureForecaster
 from foresail.forecasting.neural.encoder import Shape
 from foresail.forecasting.neural.flow import Flow
 from foresail.forecasting.neural.serving import FlowForecaster, bend, levels_of
 from foresail.forecasting.neural.train import Recipe
 from foresail.forecasting.neural.training import earned, train
-from foresail.forecasting.rehearsal import cut
-from foresail.forecasting.serve import ForecastRequest, MixtureForecaster
-from tests.unit.forecasting.demand import KEY, make_days, make_demand_window
+from tests.unit.forecasting.demand.windows import KEY, make_days, make_demand_window
 
 HORIZON_SECONDS = 240.0
 QUICK = Recipe(epochs=2)

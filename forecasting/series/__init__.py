@@ -1,0 +1,1 @@
+"""Models of any series, and their evaluation by rolling origin: what `foresail forecast` does."""
