@@ -30,7 +30,7 @@ SECONDS = 1.0  # of the solver, in a cycle of 15
 def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
     """The cases with what each gets, where not all can have what they want; as they are where they can.
 
-    Without an answer in time nothing is moved: replicas are only added, to what runs.
+    Without an answer in time nothing is moved from one variant to another.
     """
     accelerators = tuple(sorted(stock.free_gpus or ()))
     free = np.array([float((stock.free_gpus or {})[name]) for name in accelerators])
@@ -40,7 +40,7 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
     roles = [(case, role) for case, own in zip(cases, offered, strict=True) for role in own]
     chosen = _choose([_priced(case, role, accelerators, free) for case, role in roles], free)
     if chosen is None:
-        return [_adding_only(case, prices) for case in cases]
+        return [_without_swaps(case, prices) for case in cases]
     choices = iter(role.offers.choice(index) for (_, role), index in zip(roles, chosen, strict=True))
     return [replace(case, planned=tuple(next(choices) for _ in own)) for case, own in zip(cases, offered, strict=True)]
 
@@ -50,10 +50,10 @@ def planned_of(case: Case) -> tuple[Choice, ...]:
     return tuple(role.offers.best for role in case.offers) if case.planned is None else case.planned
 
 
-def _adding_only(case: Case, prices: Prices) -> Case:
+def _without_swaps(case: Case, prices: Prices) -> Case:
     if not isinstance(case.needs, Needs) or len(case.seats) < 2:
         return case
-    held = replace(case, adds_only="no way to share the pools was found in time")
+    held = replace(case, no_swaps="no way to share the pools was found in time")
     return replace(held, offers=weigh_by_role(held, case.needs, prices, capped=False))
 
 

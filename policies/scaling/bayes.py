@@ -22,7 +22,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +56,14 @@ class Rates:
 class Limits:
     """Bounds of one choice by variant, each of length V: least ≤ most.
 
-    The last variant of the ladder may go `beyond`, so that whoever keeps the bounds can say what was wanted.
+    The last variant of the ladder may go `beyond`, so that whoever keeps the bounds can say what was wanted. Without
+    `swaps` no variant gets more while another gets less.
     """
 
     least: tuple[int, ...]
     most: tuple[int, ...]
     beyond: int = 0
+    swaps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,12 @@ def weigh(
     """
     reference = required[order[0]]
     worth = worth_of(required, order[0])
-    rungs = ladder(worth, reference, current, limits=limits, order=order)
-    counts = np.vstack([np.zeros(len(required), dtype=np.intp), np.eye(len(required), dtype=np.intp)[rungs]])
-    counts[0] = limits.least
-    counts = counts.cumsum(axis=0)
-    if len(required) > 1:
+    low = limits.least if limits.swaps else tuple(np.maximum(limits.least, current).tolist())
+    climbed = replace(limits, least=low, most=tuple(np.maximum(limits.most, low).tolist()))
+    counts = _climb(low, ladder(worth, reference, current, limits=climbed, order=order))
+    if not limits.swaps:
+        counts = np.vstack([_descend(low, limits.least, order), counts])
+    elif len(required) > 1:
         need = float(np.quantile(reference, rates.critical_ratio, method="inverted_cdf"))
         bounds = {"current": np.array(current), "least": np.array(limits.least), "most": np.array(limits.most)}
         counts = np.vstack([counts, variant_mixes(worth.mean(axis=1), need, **bounds)])
@@ -153,6 +156,19 @@ def weigh(
     loss = expected_loss(counts, unserved, rates, current=current, reference=order[0])
     broken = np.maximum(unserved - rates.allowed_share * reference.mean(), 0.0)
     return Offers(counts, loss + rates.usd_per_hour[order[0]] / rates.allowed_share * broken, unserved)
+
+
+def _climb(low: Sequence[int], rungs: Rungs) -> Rungs:
+    """Counts from the lowest up, a replica a rung, shape (N, V)."""
+    steps = np.vstack([np.zeros(len(low), dtype=np.intp), np.eye(len(low), dtype=np.intp)[rungs]])
+    steps[0] = low
+    return np.asarray(steps.cumsum(axis=0), dtype=np.intp)
+
+
+def _descend(high: Sequence[int], least: Sequence[int], order: Sequence[int]) -> Rungs:
+    """Counts below the highest, the fewest first; the dearest variant gives first."""
+    gives = [v for v in reversed(order) for _ in range(high[v] - least[v])]
+    return np.array(high, dtype=np.intp) - _climb([0] * len(high), np.array(gives, dtype=np.intp))[:0:-1]
 
 
 def worth_of(required: FloatArray, reference: int) -> FloatArray:

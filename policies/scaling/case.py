@@ -80,7 +80,7 @@ class Case:
         inventory_known: Whether the GPUs of all accelerators in play were counted.
         profiles_missing: Accelerators that variants name and that have no profile.
         queued: What waits, as the demand that it adds to the needs.
-        adds_only: Why, of several variants, each keeps at least what it has; empty where one may give to another.
+        no_swaps: Why no variant may give to another; empty where one may.
         offers: Counts that are worth a thought, by role, whatever the pools have; empty while needs are unknown.
         planned: By role, what the workload gets where pools are too small for all that is wanted; None elsewhere.
         reclaimed: Replicas by seat whose GPUs go to a workload of greater priority.
@@ -101,7 +101,7 @@ class Case:
     inventory_known: bool = True
     profiles_missing: frozenset[str] = frozenset()
     queued: Demand = NOTHING
-    adds_only: str = ""
+    no_swaps: str = ""
     offers: tuple[RoleOffers, ...] = ()
     planned: tuple[Choice, ...] | None = None
     reclaimed: Counts = ()

@@ -44,10 +44,9 @@ def _limits(case: Case, required: FloatArray, seats: Sequence[int], *, capped: b
     """Bounds of the choice.
 
     The last variant may exceed its maximum, as far as any path requires, so that the bounds' guard can say so. A single
-    variant starts at zero for the same reason; several start at their minima, which carry work whatever is chosen, or
-    at what runs where replicas are only added.
+    variant starts at zero for the same reason; several start at their minima, which carry work whatever is chosen.
     """
-    least = [_least(case, v) if len(seats) > 1 else 0 for v in seats]
+    least = [case.least[v] if len(seats) > 1 else 0 for v in seats]
     most = [max(case.most[v], low) for v, low in zip(seats, least, strict=True)]
     last = most[-1]
     beyond = max(int(min(np.ceil(required[seats[-1]].max(initial=0.0)) + 1, 2 * last + 10)) - last, 0)
@@ -55,8 +54,4 @@ def _limits(case: Case, required: FloatArray, seats: Sequence[int], *, capped: b
         caps = [reach_of(case, v) for v in seats]
         most = [n if cap is None else max(min(n, cap), low) for n, cap, low in zip(most, caps, least, strict=True)]
         beyond = beyond if caps[-1] is None else max(min(beyond, caps[-1] - last), 0)
-    return Limits(tuple(least), tuple(most), beyond)
-
-
-def _least(case: Case, v: int) -> int:
-    return max(case.least[v], case.current[v]) if case.adds_only else case.least[v]
+    return Limits(tuple(least), tuple(most), beyond, swaps=not case.no_swaps)

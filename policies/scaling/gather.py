@@ -68,14 +68,14 @@ def gather(
         lead_time_seconds=lead,
         profiles_missing=missing,
         queued=queued,
-        adds_only=_adds_only(snapshot, seats, needs),
+        no_swaps=_no_swaps(snapshot, seats, needs),
     )
     if not isinstance(needs, Needs) or observation.workload.mode is Mode.OFF:
         return case
     return replace(case, offers=weigh_by_role(case, needs, prices, capped=False))
 
 
-def _adds_only(snapshot: FleetSnapshot, seats: Sequence[Seat], needs: Needs | Unknown) -> str:
+def _no_swaps(snapshot: FleetSnapshot, seats: Sequence[Seat], needs: Needs | Unknown) -> str:
     """Why no variant may give to another, empty where it may: a mix that rests on half of the facts is no better."""
     if len(seats) < 2:
         return ""

@@ -149,7 +149,7 @@ def _queue(case: Case, demand_rps: float) -> str:
 
 def _cheapest(case: Case, choices: Sequence[Choice]) -> str:
     least = f"expected loss is least with {words.replicas(sum(choice.total for choice in choices))}"
-    kept = f", every variant keeping what it has as {case.adds_only}" if case.adds_only else ""
+    kept = f", no variant giving to another as {case.no_swaps}" if case.no_swaps else ""
     if not case.priced:
         return f"{least}{kept}"
     loss = sum(choice.loss_usd_per_hour for choice in choices)

@@ -289,7 +289,17 @@ def test_with_an_unknown_inventory_no_variant_gives_to_another_and_it_is_said() 
     observation = make_observation(workload, variants=observed)
     blind = decide_one(observation, forecast=make_forecast(33), accelerators=profiles, pools=None)
     assert [variant.desired for variant in blind.variants] == [5, 1]
-    assert "every variant keeping what it has as free GPUs were not counted" in blind.message
+    assert "no variant giving to another as free GPUs were not counted" in blind.message
     seen = decide_one(observation, forecast=make_forecast(33), accelerators=profiles)
     assert seen.variants[1].desired is not None
     assert seen.variants[1].desired > 3
+
+
+def test_with_an_unknown_inventory_a_fall_of_demand_still_lets_replicas_go() -> None:
+    workload = make_workload(variants=(make_variant("h100"), make_variant("a100", min_replicas=0)))
+    observed = [make_variant_observation("h100", 5), make_variant_observation("a100", 4)]
+    observation = make_observation(workload, variants=observed, demand=20)
+    memory = make_memory(workload, target_uids={"h100": "uid-of-h100", "a100": "uid-of-a100"})
+    decision = decide_one(observation, forecast=make_forecast(20), memory=memory, pools=None)
+    assert decision.desired < 9
+    assert all((variant.desired or 0) <= (variant.current or 0) for variant in decision.variants)

@@ -111,14 +111,14 @@ def least_usd(problem: AllocationProblem, target: float = 1.0, slack: float = 0.
     return min(fleet.values(), default=math.inf)
 
 
-def least_usd_at(problem: AllocationProblem, extra_usd_per_gpu_hour: Mapping[str, float], target: float = 1.0) -> float:
+def least_usd_at(problem: AllocationProblem, extra_usd_per_gpu_hour: Mapping[str, float], slack: float = 0.0) -> float:
     """Lagrangian bound: each model's best plan on its own when GPUs cost more, less what the stock is worth."""
     worth = sum(extra_usd_per_gpu_hour.get(name, 0.0) * count for name, count in problem.gpus.items())
     total = -worth
     for model in problem.models:
         names = sorted(problem.gpus)
         extra = [extra_usd_per_gpu_hour.get(name, 0.0) for name in names]
-        plans = _by_usage(model, problem.gpus, target).items()
+        plans = _by_usage(model, problem.gpus, 1.0, slack).items()
         total += min((usd + float(np.dot(extra, usage)) for usage, usd in plans), default=math.inf)
     return total
 

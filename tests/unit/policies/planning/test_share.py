@@ -102,11 +102,11 @@ def test_the_order_of_equals_changes_nothing() -> None:
     assert max(found) == pytest.approx(min(found), rel=1e-6)
 
 
-def test_without_an_answer_in_time_nobody_gives_anything_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_answer_in_time_no_variant_gives_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Master, "choose", lambda *_: None)
     cases, free = gathered((observe("a", 4, 8), 36), (observe("b", 4, None), 36), free={"h100": 2, "l4": 90})
     late = shared(cases, free)
-    assert late[0].adds_only
+    assert late[0].no_swaps
     assert all(n >= now for n, now in zip(planned_of(late[0])[0].counts, (4, 8), strict=True))
 
 
