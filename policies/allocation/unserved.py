@@ -23,14 +23,19 @@ def gpus_left(problem: AllocationProblem, routed: list[Routed]) -> dict[str, int
 
 
 def list_unserved(problem: AllocationProblem, routed: list[Routed]) -> tuple[Unserved, ...]:
-    """All demand without a replica, the dearest first."""
+    """All demand without a replica: what must be served first, then the dearest."""
     left = gpus_left(problem, routed)
     found = [
-        (rps * (model.unserved_usd_per_request or 1.0), Unserved(model.name, bucket, rps, why))
+        (*_worth(model.unserved_usd_per_request, rps), Unserved(model.name, bucket, rps, why))
         for model, own in zip(problem.models, routed, strict=True)
         for bucket, rps, why in _of(model, own, left)
     ]
-    return tuple(unserved for _, unserved in sorted(found, key=lambda pair: -pair[0]))
+    return tuple(unserved for *_, unserved in sorted(found, key=lambda one: one[:2], reverse=True))
+
+
+def _worth(usd_per_request: float | None, rps: float) -> tuple[bool, float]:
+    """How much is lost, to be compared: beyond price, or at its price."""
+    return (True, rps) if usd_per_request is None else (False, rps * usd_per_request)
 
 
 def _of(model: ModelDemand, routed: Routed, left: Left) -> list[tuple[tuple[int, int], float, str]]:
