@@ -192,8 +192,11 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def number(value: float | None, width: int, digits: int) -> str:
-    """A cell of a table; a dash where nothing is known."""
-    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
+    """A cell of a table; a dash where nothing is known, and two digits of what is too large for it."""
+    if value is None:
+        return f"{'-':>{width}}"
+    text = f"{value:>{width}.{digits}f}"
+    return text if len(text) <= width else f"{value:>{width}.2g}"
 
 
 def _mean_table(results: Sequence[FileResult]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from foresail.cli.evaluation import FileResult
 from foresail.cli.prediction import Prediction
-from foresail.cli.times import is_dated, span
+from foresail.cli.times import is_dated, span, unit
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.series.ahead import step_seconds
@@ -154,10 +154,14 @@ def _draw_pit(axis: Any, levels: FloatArray) -> None:
 
 
 def _times(seconds: FloatArray, series: Series) -> Any:
-    """Instants as matplotlib takes them: dates, or days since the first row where the series has none."""
+    """Instants as matplotlib takes them: dates, or the time since the first row where the series has none."""
     if is_dated(float(series.times[0])):
         return [datetime.fromtimestamp(float(one), UTC) for one in seconds]
-    return (seconds - series.times[0]) / 86400.0
+    return (seconds - series.times[0]) / _unit(series)[1]
+
+
+def _unit(series: Series) -> tuple[str, float]:
+    return unit(float(series.times[-1] - series.times[0]))
 
 
 def _label_times(axis: Any, series: Series) -> None:
@@ -172,7 +176,7 @@ def _label_times(axis: Any, series: Series) -> None:
 
 def _label(figure: Any, axes: Any, series: Series) -> None:
     """The time below the last panel, and powers of ten beside the names of the columns."""
-    axes[-1][0].set_xlabel("UTC" if is_dated(float(series.times[0])) else "days since the first row")
+    axes[-1][0].set_xlabel("UTC" if is_dated(float(series.times[0])) else f"{_unit(series)[0]} since the first row")
     figure.draw_without_rendering()
     for axis, *_ in axes:
         factor = axis.yaxis.get_offset_text()

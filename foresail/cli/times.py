@@ -27,6 +27,12 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def unit(seconds: float) -> tuple[str, float]:
+    """The largest unit of which a span has a few, and its seconds."""
+    units = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
+    return next(((name, size) for name, size in units if seconds >= 2.0 * size), ("seconds", 1.0))
+
+
 def span(seconds: float) -> str:
     """A span in the largest unit that it has a few of."""
     for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foresail.cli.evaluation import number
 from foresail.cli.forecast import MODELS
 from foresail.cli.main import main
 from foresail.forecasting.scores import crps
@@ -178,6 +179,12 @@ def test_files_that_cannot_be_read_or_saved_are_exit_2(tmp_path: Path, capsys: p
         out, err = capsys.readouterr()
         assert (out, len(err.splitlines())) == ("", 1)
         assert named in err
+
+
+def test_what_is_too_large_for_a_cell_keeps_its_width() -> None:
+    assert number(0.02871, 7, 4) == " 0.0287"
+    assert number(2278202197.2645, 7, 4) == "2.3e+09"
+    assert number(None, 7, 4) == "      -"
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from foresail.cli.main import main
+from foresail.cli.times import unit
 from tests.unit.cli.flows import FakeFlow, without, write_csv
 from tests.unit.forecasting.series.tables import COLUMNS, make_series, make_values
 
@@ -69,6 +70,15 @@ def test_a_constant_alone_is_drawn(tmp_path: Path) -> None:
     for command in (["evaluate", str(file), *QUICK], ["predict", str(file), "--horizons", "1"]):
         assert main(["forecast", *command, "--plot", str(tmp_path / "zero.png")]) == 0
         assert size_of(tmp_path / "zero.png")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "named"), [(90.0, "seconds"), (3600.0, "minutes"), (86400.0, "hours"), (172800.0, "days")]
+)
+def test_a_span_is_told_in_the_largest_unit_of_which_it_has_a_few(seconds: float, named: str) -> None:
+    name, size = unit(seconds)
+    assert name == named
+    assert 2.0 <= seconds / size <= 90.0
 
 
 def test_the_columns_that_move_are_drawn_and_not_what_is_drawn_afresh_or_constant() -> None:
