@@ -52,6 +52,7 @@ def to_accelerator_manifest(accelerator: Accelerator) -> dict[str, Any]:
         "gpuResource": accelerator.gpu_resource,
         "nodeSelector": dict(accelerator.node_selector),
         "memoryGibibytes": accelerator.memory_gibibytes,
+        "hardware": accelerator.hardware,
         "usdPerGpuHour": None if price is None else f"{price:f}",
         "capacity": [_point(point) for point in accelerator.capacity],
     }

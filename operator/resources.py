@@ -44,6 +44,7 @@ OBJECT_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 API_VERSION = rf"({OBJECT_NAME}/)?v[0-9][a-z0-9]*"
 KIND = r"[A-Z][A-Za-z0-9]*"
 RESOURCE = rf"{OBJECT_NAME}/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+HARDWARE = r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 QUANTITY = r"[0-9]{1,3}(\.[0-9]{1,6})?|[0-9]{1,6}m"
 INSTANT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
 MAX_PRIORITY = 1_000_000
@@ -104,6 +105,7 @@ def parse_accelerator(body: Mapping[str, Any]) -> Accelerator:
         memory_gibibytes=spec.optional_integer("memoryGibibytes", minimum=1),
         usd_per_gpu_hour=spec.decimal("usdPerGpuHour") if spec.has("usdPerGpuHour") else None,
         capacity=capacity,
+        hardware=spec.optional_text("hardware", pattern=HARDWARE, example="h100_sxm"),
     )
 
 

@@ -22,8 +22,28 @@ class CapacityPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """Capacities of one replica that nobody measured on it.
+
+    Args:
+        points: With their lengths.
+        source: Where they are known from, in a word.
+        provenance: One sentence, with the tool and its version if one made them.
+        log_error: How far they may be off: 1 sigma of the logarithm.
+    """
+
+    points: tuple[CapacityPoint, ...]
+    source: str
+    provenance: str
+    log_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Accelerator:
-    """One AcceleratorProfile, parsed. `node_selector` tells its nodes, `gpu_resource` what they count."""
+    """One AcceleratorProfile, parsed. `node_selector` tells its nodes, `gpu_resource` what they count.
+
+    `hardware` names its data sheet, None where its nodes' labels tell it.
+    """
 
     name: str
     gpu_resource: str
@@ -31,6 +51,7 @@ class Accelerator:
     memory_gibibytes: int | None
     usd_per_gpu_hour: Decimal | None
     capacity: tuple[CapacityPoint, ...] = ()
+    hardware: str | None = None
 
     def points_of(self, model: str | None, gpus_per_replica: int) -> tuple[CapacityPoint, ...]:
         """Known capacities of a model at this size of replica, empty when there are none.

@@ -64,6 +64,7 @@ class Outlook:
     required_median: float | None = None
     required_q95: float | None = None
     capacity_rps: float | None = None
+    capacity_source: str | None = None
     feedback_factor: float | None = None
     usd_per_hour: float | None = None
     forecast_source: str | None = None

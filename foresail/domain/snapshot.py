@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from foresail.domain.accelerator import Accelerator, Pool
+from foresail.domain.accelerator import Accelerator, Pool, Prediction
 from foresail.domain.memory import Learned
 from foresail.domain.reason import Reason
 from foresail.domain.timeseries import Window
@@ -124,6 +124,7 @@ class WorkloadObservation:
         waiting: Requests in queue.
         running: Requests in the engines' batches.
         learned: What the object says that was learned of it, for a cycle that remembers nothing; None: nothing is said.
+        predicted: Capacities of variants whose profile lists none.
     """
 
     workload: Workload
@@ -136,6 +137,7 @@ class WorkloadObservation:
     waiting: Signal = Unknown(Reason.NOT_OBSERVED, "the queue was not observed")
     running: Signal = Unknown(Reason.NOT_OBSERVED, "running requests were not observed")
     learned: Learned | None = None
+    predicted: Mapping[str, Prediction] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

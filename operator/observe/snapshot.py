@@ -45,6 +45,7 @@ from foresail.operator.observe.targets import Api, Targets, key_of
 from foresail.operator.observe.telemetry import Telemetry
 from foresail.operator.settings import Settings
 from foresail.operator.store import Store
+from foresail.profiles.predict import predict_variants
 
 # A new pod is found by Prometheus and scraped twice within this time beyond a few scrapes.
 DISCOVERY_SECONDS: Final = 15.0
@@ -188,6 +189,7 @@ class Observer:
             recent=self._past.recent.window(key),
             history=history,
             learned=self._learned(observed.workload),
+            predicted=predict_variants(observed.workload, observed.model, self._store.accelerators),
         )
 
     def _learned(self, workload: Workload) -> Learned | None:

@@ -4,10 +4,10 @@ A rate of tokens times the seconds of one replica per token is a number of repli
 
     required = input tokens/s · p + output tokens/s · d        (p = 1/prefill capacity, d = 1/decode capacity)
 
-p and d come from the AcceleratorProfile: 1/rps = input · p + output · d at each measured point, solved by non-negative
-least squares of relative errors with one faint equation that holds p : d to a prior ratio. With many points it
-decides nothing; with a single one it decides the split. Without a profile the prior is all there is, and its scale is
-learned.
+p and d come from the AcceleratorProfile, or from a prediction where it lists nothing: 1/rps = input · p + output · d at
+each point, solved by non-negative least squares of relative errors with one faint equation that holds p : d to a prior
+ratio. With many points it decides nothing; with a single one it decides the split. Without any point the prior is all
+there is, and its scale is learned.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ from foresail.domain.workload import Role, Variant
 OUTPUT_TO_INPUT_SECONDS = 3.0
 PRIOR_RATIO_WEIGHT = 1e-3  # faint: decides only what the points leave open
 LEARNED = "learned"
+PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of twenty
+NEAR = 4.0  # a prediction is fitted where lengths are within this factor of the mix: work is linear there
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Seconds of one replica per token; `source` tells what they were made of."""
+    """Seconds of one replica per token; `source` tells what they were made of, `log_error` how far off they may be."""
 
     seconds_per_input_token: float
     seconds_per_output_token: float
     source: str
+    log_error: float = PROFILE_DEVIATION
 
     def of(self, demand: Demand) -> float:
         """Replicas that a demand keeps busy."""
@@ -87,8 +90,8 @@ def prior_work(
     Points without lengths hold for the workload's own mix as it was when they were first used: later drift of the mix
     changes the rate that a replica sustains, which is why it is counted in work. So `held`, the work that is already
     in use, is kept while it rests on the same points, and while nothing runs that would tell the model's name. Without
-    any point the prior is one output token per second, whose scale has to be learned. None: the points lack lengths and
-    the mix is unknown.
+    any point a prediction counts, fitted around that mix; without one the prior is one output token per second, whose
+    scale has to be learned. None: the points lack lengths and the mix is unknown.
     """
     model = observation.workload.model or observation.model
     if model is None and held is not None and held.source != LEARNED:
@@ -99,7 +102,7 @@ def prior_work(
     if with_lengths:
         return fit_work(with_lengths, variant.role)
     if not points:
-        return _masked(1.0 / OUTPUT_TO_INPUT_SECONDS, 1.0, variant.role, LEARNED)
+        return _work_without_points(variant, observation, held)
     rate = sum(point.requests_per_second for point in points) / len(points)
     source = f"own mix at {rate:g} rps"
     if held is not None and held.source == source:
@@ -109,6 +112,25 @@ def prior_work(
         return None
     own = CapacityPoint(points[0].model, variant.gpus_per_replica, rate, mix.input_tokens, mix.output_tokens)
     return replace(fit_work((own,), variant.role), source=source)
+
+
+def _work_without_points(variant: Variant, observation: WorkloadObservation, held: Work | None) -> Work:
+    """Work from a prediction, around the mix once it is known and over all sizes before; or of an unknown scale."""
+    prediction, mix, role = observation.predicted.get(variant.name), mix_of(observation), variant.role
+    if prediction is None:
+        return _masked(1.0 / OUTPUT_TO_INPUT_SECONDS, 1.0, role, LEARNED)
+    points, source = prediction.points, f"{prediction.provenance} Any mix."
+    if mix is not None:
+        source = prediction.provenance
+        if held is not None and held.source == source:
+            return held
+        points = tuple(point for point in points if _is_near(point, mix)) or points
+    return replace(fit_work(points, role), source=source, log_error=prediction.log_error)
+
+
+def _is_near(point: CapacityPoint, mix: Mix) -> bool:
+    pairs = ((point.input_tokens or 1.0, mix.input_tokens), (point.output_tokens or 1.0, mix.output_tokens))
+    return all(max(mine, own) <= NEAR * min(mine, own) for mine, own in pairs)
 
 
 @lru_cache(maxsize=1024)

@@ -38,7 +38,6 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.scaling.capacity import LEARNED, Work
 from foresail.policies.scaling.pressure import FULL
 
-PROFILE_DEVIATION = 0.05  # a profile is right within 10 % in nineteen cases of twenty
 OBSERVATION_DEVIATION = 0.3  # of one cycle, wide because cycles resemble each other
 FULL_DEVIATION = 0.15  # of one cycle of full replicas, which is when it matters
 LEAST_SHARE_OF_MOST = math.log(0.5)  # a replica that serves less than half of its most is full of nothing but idleness
@@ -66,7 +65,7 @@ class Evidence(NamedTuple):
 
 def start_belief(work: Work) -> CapacityBelief:
     """The belief before anything was seen."""
-    deviation = UNLEARNED_DEVIATION if work.source == LEARNED else PROFILE_DEVIATION
+    deviation = UNLEARNED_DEVIATION if work.source == LEARNED else work.log_error
     return CapacityBelief(
         log_mean=0.0,
         log_variance=deviation**2,

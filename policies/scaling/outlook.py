@@ -32,6 +32,7 @@ def describe_outlook(case: Case, proposal: Proposal) -> Outlook:
         required_median=need_median,
         required_q95=need_high,
         capacity_rps=capacity_rps(case, demand),
+        capacity_source=capacity_source(case),
         feedback_factor=factor_of(case.memory.log_feedback),
         usd_per_hour=running_usd_per_hour(case),
         forecast_source=case.forecast.source if isinstance(case.forecast, Forecast) else None,
@@ -54,6 +55,11 @@ def capacity_rps(case: Case, demand: Demand | None) -> float | None:
     belief = case.memory.capacity[case.seats[0].name]
     busy = work_of(belief).of(demand)
     return demand.requests_per_second * math.exp(belief.log_mean) / busy if busy > 0 else None
+
+
+def capacity_source(case: Case) -> str | None:
+    """What the capacity of the first variant rests on: points of its profile, a prediction, or what was learned."""
+    return case.memory.capacity[case.seats[0].name].source if case.seats and case.seats[0].work is not None else None
 
 
 def _around(losses: Mapping[int, float] | None) -> dict[int, float] | None:

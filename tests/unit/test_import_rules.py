@@ -37,7 +37,7 @@ ROOMS = {
     "simulator": room("domain policies forecasting", "numpy aiohttp kubernetes"),
     "service": room("domain policies foresail", "numpy fastapi prometheus_client"),
     "operator": room(
-        "domain policies forecasting service foresail",
+        "domain policies forecasting profiles service foresail",
         "numpy kopf kubernetes aiohttp prometheus_client uvicorn yaml croniter",
     ),
     "forecaster": room(
@@ -50,6 +50,7 @@ ROOMS = {
 }
 # Doors between rooms: of these, only the named modules are for others.
 DOORS = {
+    ("operator", "profiles"): {"foresail.profiles.predict"},
     ("operator", "forecasting"): {"foresail.forecasting.demand.serve"},
     ("forecaster", "operator"): {  # the past is read as the operator reads it, and so are settings
         "foresail.operator.observe.answers",
@@ -65,6 +66,7 @@ PARTS = {
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
     "foresail.cli.plot": frozenset({"matplotlib"}),
+    "foresail.cli.allocation.plot": frozenset({"matplotlib"}),
 }
 # Parts of a room that know nothing of each other.
 STRANGERS = {

@@ -152,6 +152,7 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
         memory_gibibytes=draw(st.none() | st.integers(1, 65_536)),
         usd_per_gpu_hour=draw(st.none() | prices),
         capacity=tuple(CapacityPoint(model, gpus, draw(rates), *pair) for model, gpus, pair in keys),
+        hardware=draw(st.none() | st.sampled_from(["h100_sxm", "l4"])),
     )
 
 

@@ -67,6 +67,7 @@ metadata: {name: h100}
 spec:
   nodeSelector: {nvidia.com/gpu.product: NVIDIA-H100-80GB-HBM3}
   memoryGibibytes: 80
+  hardware: h100_sxm
   usdPerGpuHour: "4.69"
   capacity:
   - {model: llama, requestsPerSecond: "9.5"}
@@ -125,7 +126,7 @@ def test_every_field_of_an_acceleratorprofile_is_understood() -> None:
 
     assert (profile.name, profile.gpu_resource, profile.memory_gibibytes) == ("h100", "nvidia.com/gpu", 80)
     assert profile.node_selector == {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
-    assert profile.usd_per_gpu_hour == Decimal("4.69")
+    assert (profile.usd_per_gpu_hour, profile.hardware) == (Decimal("4.69"), "h100_sxm")
     assert profile.capacity == (
         CapacityPoint("llama", 1, 9.5),
         CapacityPoint("llama", 1, 2.25, input_tokens=4000.0, output_tokens=500.0),

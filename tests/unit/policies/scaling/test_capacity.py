@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from foresail.domain.accelerator import CapacityPoint
+from foresail.domain.accelerator import CapacityPoint, Prediction
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import Role
 from foresail.policies.scaling.capacity import LEARNED, Work, fit_work, mix_of, prior_work
@@ -10,11 +10,13 @@ from tests.builders import (
     MODEL,
     make_accelerator,
     make_demand,
+    make_forecast,
     make_observation,
     make_variant,
     make_window,
     make_workload,
 )
+from tests.unit.policies.cases import decide_one
 
 
 def point(rps: float, inputs: float | None = None, outputs: float | None = None) -> CapacityPoint:
@@ -129,3 +131,49 @@ def test_the_mix_is_that_of_history_then_recent_then_now() -> None:
     assert mix_of(make_observation(demand=demand, history=make_window([None]), recent=recent)) == (20, 250)
     assert mix_of(make_observation(demand=demand, recent=make_window([0]))) == (30, 250)
     assert mix_of(make_observation(demand=0)) is None
+
+
+def predicted(*points: CapacityPoint, log_error: float = 0.25) -> dict[str, Prediction]:
+    return {"h100": Prediction(points, "shipped", "Shipped for a test.", log_error)}
+
+
+UNLISTED = make_accelerator(rps=None)
+NEAR_AND_FAR = (point(6, 1000, 250), point(4, 2000, 250), point(1, 16_000, 1000))
+
+
+def test_without_points_a_prediction_counts_around_the_mix() -> None:
+    work = prior_work(make_variant(), UNLISTED, make_observation(predicted=predicted(*NEAR_AND_FAR)))
+    assert work is not None
+    assert (work.source, work.log_error) == ("Shipped for a test.", 0.25)
+    assert sustained(work, 1000, 250) == pytest.approx(6, rel=1e-3)
+    assert sustained(work, 16_000, 1000) < 0.7  # linear from the near ones, whatever the far one says
+
+
+def test_before_the_mix_is_known_all_sizes_count_and_then_it_is_fitted_once() -> None:
+    asleep = make_observation(demand=Unknown("NoReplicas", "none"), predicted=predicted(*NEAR_AND_FAR))
+    before = prior_work(make_variant(), UNLISTED, asleep)
+    assert before is not None
+    awake = make_observation(predicted=predicted(*NEAR_AND_FAR))
+    fitted = prior_work(make_variant(), UNLISTED, awake, held=before)
+    assert fitted is not None
+    assert fitted.source != before.source
+    drifted = make_observation(demand=make_demand(5, input_tokens=9000), predicted=predicted(*NEAR_AND_FAR))
+    assert prior_work(make_variant(), UNLISTED, drifted, held=fitted) == fitted
+
+
+def test_what_was_written_down_comes_before_a_prediction() -> None:
+    work = prior_work(make_variant(), make_accelerator(), make_observation(predicted=predicted(point(60, 1000, 250))))
+    assert work is not None
+    assert sustained(work, 1000, 250) == pytest.approx(6)
+
+
+def test_what_a_prediction_may_be_off_becomes_head_room() -> None:
+    exact, rough = (
+        decide_one(
+            make_observation(predicted=predicted(point(6, 1000, 250), log_error=error)),
+            forecast=make_forecast(54),
+            accelerators=[UNLISTED],
+        ).desired
+        for error in (0.01, 0.25)
+    )
+    assert (exact, rough > exact) == (9, True)
