@@ -21,6 +21,7 @@ BROKEN_PIPE = 128 + 13  # as a shell shows it when the reader, such as `head`, h
 COMMANDS = {
     "operator": "run the operator against a cluster, in the foreground",
     "explain": "print an object's last decision step by step",
+    "allocate": "plan the cheapest GPUs for given demand, with proof",
     "forecast": "forecast series from CSV files and score that",
     "forecaster": "train forecasts in the background and serve them to the operator",
     "sandbox": "run a model on a simulated cluster and watch it being scaled",

@@ -21,13 +21,17 @@ def need_torch() -> None:
     _need("flow", ("torch", "pyro", "safetensors"), "train")
 
 
-def check_plot(file: Path) -> None:
+def check_plot(file: Path, command: str = "foresail forecast") -> None:
     """Make sure, before anything is computed, that a plot can be drawn and written.
+
+    Args:
+        file: Where it goes.
+        command: That draws it.
 
     Raises:
         InputError: It cannot.
     """
-    _need("--plot", ("matplotlib",), "plot")
+    _need("--plot", ("matplotlib",), "plot", command)
     if not file.resolve().parent.is_dir():
         raise InputError(
             str(file),
@@ -50,11 +54,11 @@ def flow_model() -> type[FlowModel]:
     return FlowModel
 
 
-def _need(what: str, names: tuple[str, ...], extra: str) -> None:
+def _need(what: str, names: tuple[str, ...], extra: str, command: str = "foresail forecast") -> None:
     missing = next((name for name in names if find_spec(name) is None), None)
     if missing is not None:
         raise InputError(
-            "foresail forecast",
+            command,
             what,
             f"needs {missing}, which is not installed",
             value=f"no {missing}",

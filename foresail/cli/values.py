@@ -1,4 +1,4 @@
-"""What words on the command line of `foresail forecast` mean."""
+"""What words on the command line of `foresail forecast` and `foresail allocate` mean."""
 
 from __future__ import annotations
 
@@ -67,3 +67,23 @@ def png(text: str) -> Path:
     if Path(text).suffix.lower() != ".png":
         raise argparse.ArgumentTypeError(f"give a name that ends in .png, got {text!r}")
     return Path(text)
+
+
+def seconds(text: str) -> float:
+    """A time limit."""
+    return _positive(text, most=86_400.0, example="2.5")
+
+
+def utilization(text: str) -> float:
+    """A share of what replicas can carry."""
+    return _positive(text, most=1.0, example="0.8")
+
+
+def _positive(text: str, *, most: float, example: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number <= most:
+        raise argparse.ArgumentTypeError(f"give a number above 0 and at most {most:g}, such as {example}, got {text!r}")
+    return number

@@ -1,0 +1,1 @@
+"""What `foresail allocate` reads, solves, prints and draws."""
