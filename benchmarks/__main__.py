@@ -11,6 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.allocation.run import (
+    AllocationSettings,
+    allocation_tables,
+    judge_allocations,
+    measure_allocations,
+)
 from benchmarks.attainment import measure_attainment
 from benchmarks.fleet import FleetSettings, measure_fleet
 from benchmarks.forecasting.data import CONTAINERS
@@ -27,6 +33,7 @@ from benchmarks.tables import attainment_tables, make_console, ramp_tables, verd
 from benchmarks.verdicts import Verdict, judge_attainment, judge_fleet, judge_ramp
 from foresail.sandbox.chart import ROOT
 
+PARTS = ("ramp", "attainment", "fleet", "forecasting", "allocation")
 Part = tuple[dict[str, Any], list[Verdict], Sequence[Table]]
 
 
@@ -40,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         "attainment": measure_hours,
         "fleet": measure_fleets,
         "forecasting": measure_forecasting,
+        "allocation": measure_plans,
     }
     for name in arguments.parts or parts:
         before, machine = usage_of(), describe_machine()
@@ -60,10 +68,13 @@ def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     defaults = FleetSettings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="|".join(PARTS), help="what to measure; all when none is named")
     parser.add_argument(
-        "parts", nargs="*", metavar="ramp|attainment|fleet|forecasting", help="what to measure; all when none is named"
+        "--seeds",
+        type=int,
+        default=5,
+        help="of the ramp's requests, of forecasts that are random, of fleets that are planned",
     )
-    parser.add_argument("--seeds", type=int, default=5, help="of the ramp's requests, and of forecasts that are random")
     parser.add_argument("--hours", type=float, default=6.0, help="of the trace, for the attainment")
     parser.add_argument("--models", type=int, default=defaults.models, help="ModelDeployments of the fleet")
     parser.add_argument("--cycles", type=int, default=defaults.cycles, help="measured on the fleet at rest")
@@ -73,6 +84,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--containers", type=_numbers, default=CONTAINERS, help="of Fisher's, such as 1,5,8")
     parser.add_argument(
         "--forecasters", type=_names, default=usable_models(), help="that forecast, such as mixture,last"
+    )
+    parser.add_argument(
+        "--cases", type=Path, default=ROOT.parent / "shared" / "golden" / "allocation", help="folder of plans' optima"
     )
     parser.add_argument("--quick", action="store_true", help="forecasts of three containers, one seed")
     parser.add_argument("--out", type=Path, default=ROOT / ".foresail" / "bench", help="folder of the JSON")
@@ -102,6 +116,12 @@ def measure_forecasting(arguments: argparse.Namespace) -> Part:
     containers, seeds = ((1, 5, 8), 1) if arguments.quick else (arguments.containers, arguments.seeds)
     report = measure_forecasts(ForecastSettings(arguments.data, containers, arguments.forecasters, seeds), _say)
     return report, judge_forecasts(report), list(forecast_tables(report))
+
+
+def measure_plans(arguments: argparse.Namespace) -> Part:
+    """Plans of GPUs."""
+    report = measure_allocations(AllocationSettings(arguments.cases, seeds=arguments.seeds), _say)
+    return report, judge_allocations(report), list(allocation_tables(report))
 
 
 def write(path: Path, report: dict[str, Any]) -> Path:

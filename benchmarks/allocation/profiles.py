@@ -15,6 +15,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,13 +120,22 @@ def summary(rows: list[Row]) -> dict[str, dict[str, object]]:
     return out
 
 
+def measure_profiles() -> dict[str, Any]:
+    """The summary."""
+    return {**summary(_rows())}
+
+
+def _rows() -> list[Row]:
+    profiles = catalog().profiles
+    return [row for slo in profiles for index in range(len(profiles[slo])) if (row := held_out(slo, index)) is not None]
+
+
 def main() -> None:
     """Print the table; exit 0 whatever it says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path)
     arguments = parser.parse_args()
-    profiles = catalog().profiles
-    rows = [row for slo in profiles for index in range(len(profiles[slo])) if (row := held_out(slo, index)) is not None]
+    rows = _rows()
     print(f"{'slo':15} {'model':32} {'accelerator':20} gpus  error with 0, 1, 2, 3 points   unserved/served wrongly")
     for row in rows:
         errors = " ".join(f"{error:6.1%}" for error in row.errors)
