@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foresail.domain.allocation import LOAD_TOLERANCE, ModelDemand, ModelPlan
+from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, ModelDemand, ModelPlan
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import Traffic, traffic_of
 
 NOTHING = 1e-7  # a share of a bucket that is no more than rounding
+NOTICED = 1e-3  # a share that is no rounding, even of a bucket with hardly any traffic
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ def route(model: ModelDemand, replicas: tuple[int, ...], target_utilization: flo
     if len(bucket):
         shares[bucket, variant] = _shares(traffic, bucket, variant, room)
     left = np.zeros(model.demand_rps.size)
-    left[traffic.bucket] = traffic.rps * _missing(shares)
+    left[traffic.bucket] = traffic.rps * _missing(shares, traffic.rps)
     return Routed(_plan(model, replicas, traffic, shares), left.reshape(model.demand_rps.shape))
 
 
@@ -74,13 +75,14 @@ def _found(solution: Solution) -> FloatArray:
     return solution.x
 
 
-def _missing(shares: FloatArray) -> FloatArray:
+def _missing(shares: FloatArray, rps: FloatArray) -> FloatArray:
     """Share of each bucket that nobody serves, shape (B,); cleans `shares`, shape (B, V), of rounding."""
     shares[shares < NOTHING] = 0.0
     total = shares.sum(axis=1)
-    whole = total > 1.0 - 10 * NOTHING
+    missing = np.maximum(1.0 - total, 0.0)
+    whole = (missing < 10 * NOTHING) | ((missing < NOTICED) & (missing * rps <= TRAFFIC_RPS))
     shares[whole] /= total[whole, None]
-    return np.where(whole, 0.0, 1.0 - total)
+    return np.where(whole, 0.0, missing)
 
 
 def _plan(model: ModelDemand, replicas: tuple[int, ...], traffic: Traffic, shares: FloatArray) -> ModelPlan:
