@@ -82,6 +82,12 @@ def test_no_more_is_taken_than_the_target_allows(target: float) -> None:
     )  # the more of them per replica
 
 
+def test_the_most_requests_are_served_not_the_most_buckets() -> None:
+    own = Candidate("v", "A", 1, 1.0, np.array([[2.0, 1.0]]))
+    routed = route(ModelDemand("m", np.array([[4.0, 1.0]]), (own,), 1.0), (2,))  # loads of 2 and 1
+    assert routed.left_rps[0] == pytest.approx([0.0, 1.0], abs=1e-5)
+
+
 def test_replicas_that_are_not_there_take_nothing() -> None:
     own = Candidate("v", "A", 1, 1.0, np.array([[2.0]]))
     routed = route(ModelDemand("m", np.array([[3.0]]), (own,), 1.0), (0,))
