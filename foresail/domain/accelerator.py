@@ -66,8 +66,18 @@ class Accelerator:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The GPUs of one accelerator in the cluster: all allocatable ones and those no pod has asked for."""
+    """The GPUs of one accelerator in the cluster: all allocatable ones and those no pod has asked for.
+
+    Args:
+        accelerator: Its name.
+        total_gpus: On nodes that take pods.
+        free_gpus: Likewise.
+        free_by_node: The free ones node by node, empty when that is not known.
+        largest_node_gpus: Of the largest node; a replica that needs more spans nodes. 0 when that is not known.
+    """
 
     accelerator: str
     total_gpus: int
     free_gpus: int
+    free_by_node: tuple[int, ...] = ()
+    largest_node_gpus: int = 0

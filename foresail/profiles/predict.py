@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import log
 
 import numpy as np
 
@@ -87,8 +88,7 @@ def _kin(slo: Slo) -> tuple[Known, ...]:
 
     def distance(name: str) -> float:
         other = shipped.slos[name]
-        return abs(np.log(other.tpot_seconds / slo.tpot_seconds)) + 0.1 * abs(
-            np.log(other.ttft_seconds / slo.ttft_seconds)
-        )
+        tokens, first = log(other.tpot_seconds / slo.tpot_seconds), log(other.ttft_seconds / slo.ttft_seconds)
+        return abs(tokens) + 0.1 * abs(first)  # the first token binds rarely
 
     return shipped.profiles[min(shipped.slos, key=distance)]

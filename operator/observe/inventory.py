@@ -32,13 +32,13 @@ def _holds(node: NodeRecord, accelerator: Accelerator) -> bool:
 
 
 def _count(accelerator: Accelerator, nodes: Iterable[NodeRecord], taken: Mapping[tuple[str, str], int]) -> Pool:
-    total = free = 0
-    for node in nodes:
-        if _holds(node, accelerator):
-            allocatable = node.allocatable[accelerator.gpu_resource]
-            total += allocatable
-            free += max(allocatable - taken.get((node.name, accelerator.gpu_resource), 0), 0)
-    return Pool(accelerator.name, total, free)
+    held = [node for node in nodes if _holds(node, accelerator)]
+    sizes = [node.allocatable[accelerator.gpu_resource] for node in held]
+    free = [
+        max(size - taken.get((node.name, accelerator.gpu_resource), 0), 0)
+        for node, size in zip(held, sizes, strict=True)
+    ]
+    return Pool(accelerator.name, sum(sizes), sum(free), tuple(sorted(free)), max(sizes, default=0))
 
 
 def _taken(pods: Iterable[PodRecord]) -> Mapping[tuple[str, str], int]:

@@ -6,8 +6,9 @@ said.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from foresail.domain.accelerator import Pool
@@ -16,35 +17,80 @@ from foresail.domain.workload import Mode, Variant
 
 
 @dataclass(frozen=True, slots=True)
+class Free:
+    """Free GPUs of one accelerator, node by node, the least first; a replica larger than any node spans nodes."""
+
+    by_node: tuple[int, ...]
+    largest_node: int
+
+    @property
+    def total(self) -> int:
+        """Over all nodes."""
+        return sum(self.by_node)
+
+    def fits(self, gpus: int) -> int:
+        """Replicas of so many GPUs that fit: scattered ones hold none that needs several on one node."""
+        return self.total // gpus if gpus > self.largest_node else sum(free // gpus for free in self.by_node)
+
+    def less(self, gpus: int, replicas: int) -> Free:
+        """What is left beside some replicas, each on the node that it fills best."""
+        if gpus > self.largest_node:
+            return replace(self, by_node=(max(self.total - gpus * replicas, 0),))
+        left = sorted(self.by_node)
+        for _ in range(min(replicas, self.fits(gpus))):
+            best = bisect_left(left, gpus)
+            insort(left, left.pop(best) - gpus)
+        return replace(self, by_node=tuple(left))
+
+
+@dataclass(frozen=True, slots=True)
 class Stock:
     """GPUs that are left by accelerator; None: the inventory is unknown and caps nothing."""
 
-    free_gpus: Mapping[str, int] | None
+    free: Mapping[str, Free] | None
+
+    @property
+    def free_gpus(self) -> dict[str, int]:
+        """By accelerator that was counted."""
+        return {name: free.total for name, free in (self.free or {}).items()}
 
     def room(self, variant: Variant, current: int) -> int | None:
         """Replicas the variant may have at most, None when nothing caps it: its GPUs were not counted."""
         free = self._free(variant)
-        return None if free is None else current + free // max(variant.gpus_per_replica, 1)
+        return None if free is None else current + free.fits(max(variant.gpus_per_replica, 1))
 
     def take(self, variant: Variant, replicas: int) -> Stock:
         """What is left when a variant adds replicas; those it gives back are not free before they have gone."""
         free = self._free(variant)
-        if self.free_gpus is None or variant.accelerator is None or free is None or replicas <= 0:
+        if self.free is None or variant.accelerator is None or free is None or replicas <= 0:
             return self
-        left = max(free - replicas * variant.gpus_per_replica, 0)
-        return Stock(MappingProxyType({**self.free_gpus, variant.accelerator: left}))
+        left = free.less(max(variant.gpus_per_replica, 1), replicas)
+        return Stock(MappingProxyType({**self.free, variant.accelerator: left}))
 
-    def _free(self, variant: Variant) -> int | None:
-        if self.free_gpus is None or variant.accelerator is None:
+    def more(self, gpus: Mapping[str, int]) -> Stock:
+        """With more free GPUs, wherever they are."""
+        grown = {
+            name: replace(free, by_node=(*free.by_node, *((gpus[name],) if gpus.get(name) else ())))
+            for name, free in (self.free or {}).items()
+        }
+        return Stock(None if self.free is None else MappingProxyType(grown))
+
+    def _free(self, variant: Variant) -> Free | None:
+        if self.free is None or variant.accelerator is None:
             return None
-        return self.free_gpus.get(variant.accelerator)
+        return self.free.get(variant.accelerator)
 
 
 def stock_of(pools: Mapping[str, Pool] | None) -> Stock:
     """What the pools have free now."""
     if pools is None:
         return Stock(None)
-    return Stock(MappingProxyType({name: max(pool.free_gpus, 0) for name, pool in pools.items()}))
+    return Stock(MappingProxyType({name: _free_of(pool) for name, pool in pools.items()}))
+
+
+def _free_of(pool: Pool) -> Free:
+    by_node = pool.free_by_node or (max(pool.free_gpus, 0),)
+    return Free(tuple(sorted(by_node)), pool.largest_node_gpus or max(pool.total_gpus, *by_node))
 
 
 def by_priority(workloads: Iterable[WorkloadObservation]) -> list[WorkloadObservation]:

@@ -35,9 +35,8 @@ def reclaim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, prices
     if not spare or not any(_lacks(case) for case in shared):
         return list(lesser)
     coming = _gpus(lesser, [[seat.replicas.draining for seat in case.seats] for case in lesser])
-    free = stock.free_gpus or {}
-    roomy = Stock({name: count + spare.get(name, 0) + coming.get(name, 0) for name, count in free.items()})
-    ideal = share([replace(case, planned=None) for case in shared], roomy, prices)
+    free = stock.free_gpus
+    ideal = share([replace(case, planned=None) for case in shared], stock.more(spare).more(coming), prices)
     lacking = {
         name: count - free.get(name, 0) - coming.get(name, 0) for name, count in _to_bind(ideal, tuple(free)).items()
     }

@@ -32,8 +32,8 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
 
     Without an answer in time nothing is moved from one variant to another.
     """
-    accelerators = tuple(sorted(stock.free_gpus or ()))
-    free = np.array([float((stock.free_gpus or {})[name]) for name in accelerators])
+    accelerators = tuple(sorted(stock.free_gpus))
+    free = np.array([float(stock.free_gpus[name]) for name in accelerators])
     if not accelerators or (_wanted(cases, accelerators) <= free).all():
         return list(cases)
     offered = [_offers(case, stock, prices) for case in cases]

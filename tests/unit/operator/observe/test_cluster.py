@@ -135,18 +135,18 @@ def test_what_pods_ask_for_is_not_free() -> None:
     finished["status"]["phase"] = "Succeeded"
     going = make_pod_body("going", deletionTimestamp="2026-11-23T12:00:00Z")
     waiting = make_pod_body("waiting", node="", ready_after=None)
-    assert pool([make_node_body()], make_pod_body("a", gpus=2), going, finished, waiting) == Pool("h100", 8, 5)
+    assert pool([make_node_body()], make_pod_body("a", gpus=2), going, finished, waiting) == Pool("h100", 8, 5, (5,), 8)
 
 
 @pytest.mark.parametrize("node", [make_node_body(unschedulable=True), make_node_body(ready=False)])
 def test_nodes_that_take_no_pods_are_no_room(node: dict[str, Any]) -> None:
-    assert pool([node, make_node_body("node-2")], make_pod_body("a")) == Pool("h100", 8, 8)
+    assert pool([node, make_node_body("node-2")], make_pod_body("a")) == Pool("h100", 8, 8, (8,), 8)
 
 
 def test_nodes_of_other_labels_belong_to_other_pools() -> None:
     other = make_node_body("node-2")
     other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
-    assert pool([other, make_node_body(gpus=2)]) == Pool("h100", 2, 2)
+    assert pool([other, make_node_body(gpus=2)]) == Pool("h100", 2, 2, (2,), 2)
 
 
 def test_an_accelerator_without_nodes_caps_nothing_and_one_whose_nodes_are_away_does() -> None:
@@ -158,7 +158,7 @@ def test_an_accelerator_without_nodes_caps_nothing_and_one_whose_nodes_are_away_
 
 def test_more_asked_for_than_there_is_leaves_nothing_free() -> None:
     nodes = [make_node_body(gpus=1), make_node_body("node-2", gpus=4)]
-    assert pool(nodes, make_pod_body("a", gpus=8)) == Pool("h100", 5, 4)
+    assert pool(nodes, make_pod_body("a", gpus=8)) == Pool("h100", 5, 4, (0, 4), 4)
 
 
 def test_another_autoscaler_on_the_target_is_a_rival_in_every_mode() -> None:

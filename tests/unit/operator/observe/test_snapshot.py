@@ -28,7 +28,7 @@ from tests.unit.operator.observe.house import KEY, MAX_QUERIES, PODS, House
 async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     snapshot = await house.observe()
     assert (snapshot.now, snapshot.leader_since, snapshot.cycle_seconds) == (NOW, NOW - 3600, 15.0)
-    assert snapshot.pools == {"h100": Pool("h100", 8, 6)}
+    assert snapshot.pools == {"h100": Pool("h100", 8, 6, (6,), 8)}
     seen = snapshot.workloads[KEY]
     assert seen.demand == Demand(8.0, 8000.0, 2000.0)
     assert seen.attainment == Known(1.0)
