@@ -106,10 +106,17 @@ def serve_most(problem: AllocationProblem, terms: Terms) -> Found:
     hard = [model.unserved_usd_per_request is None for model in problem.models]
     priced = replace(problem, models=tuple(map(_priced_at_least, problem.models)))
     fleet = build(priced, terms.target_utilization, terms.slices)
-    left = [columns.unserved for columns, must in zip(fleet.columns, hard, strict=True) if must]
-    rps = [traffic.rps for traffic, must in zip(fleet.traffic, hard, strict=True) if must]
-    x = _least_then_cheapest(fleet, np.concatenate(left), np.concatenate(rps), terms)
-    return Found(_route(problem, fleet, terms, x), np.nan, {}, complete=False)
+    unserved = np.concatenate([columns.unserved for columns, must in zip(fleet.columns, hard, strict=True) if must])
+    rps = np.concatenate([traffic.rps for traffic, must in zip(fleet.traffic, hard, strict=True) if must])
+    while True:
+        x = _least_then_cheapest(fleet, unserved, rps, terms)
+        routed = _route(problem, fleet, terms, x)
+        lent = [_lent(columns, x) for columns in fleet.columns]
+        left = sum(float(own.left_rps.sum()) for own, must in zip(routed, hard, strict=True) if must)
+        short = terms.slices is not None or left > float(rps @ x[unserved]) + LENT * float(rps.sum())
+        if not short or not any(map(len, lent)):
+            return Found(routed, np.nan, {}, complete=False)
+        tie(fleet, lent, terms.slices or 1)
 
 
 def _priced_at_least(model: ModelDemand) -> ModelDemand:

@@ -80,6 +80,15 @@ def test_a_trickle_is_not_lent_a_replica_that_is_not_there(usd: float | None, sl
     assert not found.unserved
 
 
+@pytest.mark.parametrize("slices", [None, 2])
+def test_a_trickle_is_not_lent_a_replica_where_something_else_is_left(slices: int | None) -> None:
+    fast, slow = ("fast", 5.0, [FAST, SLOW, 0.0], None), ("slow", 1.0, [1.0, 1.0, 0.0], None)
+    found = allocate(make_problem([0.9999, 5e-4, 1.0], fast, slow), slices=slices)
+    assert [one.bucket for one in found.unserved] == [(0, 2)]
+    assert found.plans[""].replicas == (0, 2)
+    assert not shares_of(found)[0].any()
+
+
 @pytest.mark.parametrize("slices", [None, 8])
 @pytest.mark.parametrize("seed", range(3))
 def test_when_time_is_up_there_is_a_plan_and_a_bound_that_holds(seed: int, slices: int | None) -> None:
