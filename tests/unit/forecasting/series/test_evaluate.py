@@ -111,6 +111,18 @@ def test_coverage_of_an_autoregression_is_what_was_promised(name: str, horizon: 
     assert found.violation_99 == pytest.approx(0.01, abs=0.012)
 
 
+@pytest.mark.parametrize("name", ["mixture", "seasonal"])
+@pytest.mark.parametrize("horizon", [1, 30])
+def test_coverage_of_a_season_is_what_was_promised(name: str, horizon: int) -> None:
+    rng = np.random.default_rng(0)
+    season = 10.0 + 5.0 * np.sin(2.0 * np.pi * np.arange(1500) / 24.0)
+    values = season[:, None] * rng.gamma(20.0, 1.0 / 20.0, size=(1500, 3))  # noise that the level shapes
+    found = run(make_series(values), make_model(name), horizon).figures
+    assert found.coverage_80 == pytest.approx(0.80, abs=0.04)
+    assert found.coverage_95 == pytest.approx(0.95, abs=0.03)
+    assert found.violation_99 == pytest.approx(0.01, abs=0.012)
+
+
 def test_the_mixture_of_an_autoregression_is_near_the_best_that_can_be() -> None:
     rng = np.random.default_rng(0)
     values = np.zeros((1500, 1))
