@@ -14,7 +14,8 @@ def sentence(problem: AllocationProblem, allocation: Allocation) -> str:
         parts.append(f"every GPU of {', '.join(allocation.binding)} is in use")
     if allocation.unserved:
         worst = allocation.unserved[0]
-        rest = f" and {len(allocation.unserved) - 1} more buckets" if len(allocation.unserved) > 1 else ""
+        more = len(allocation.unserved) - 1
+        rest = f" and {more} more bucket{'s' if more > 1 else ''}" if more else ""
         where = f"bucket [{worst.bucket[0]}, {worst.bucket[1]}]" + (f" of {worst.model}" if worst.model else "")
         parts.append(f"{worst.rps:.3g} rps in {where}{rest} are unserved: {worst.reason}")
     return "; ".join(parts) + "."

@@ -74,9 +74,15 @@ def _mix_of(solved: Solved, model: ModelDemand, table: Table) -> None:
         now = "-" if candidate.current_replicas is None else str(candidate.current_replicas)
         gpus = f"{count * candidate.gpus_per_replica} {candidate.accelerator}" if count else "-"
         placed: list[RenderableType] = [now, Text(gpus)] if fleet else []
-        row = [Text(candidate.name), str(count) if count else "-", *placed]
+        row = [Text(candidate.name), _replicas(candidate, count), *placed]
         figures = [f"{100 * used:.1f} %", f"{count * candidate.usd_per_hour:.2f}"] if count else ["-", "-"]
         table.add_row(*named, *row, *figures, style=None if count else "dim")
+
+
+def _replicas(candidate: Candidate, count: int) -> str:
+    """How many, and whether there may not be more."""
+    binds = candidate.max_replicas is not None and count >= candidate.max_replicas
+    return f"{count or '-'}{' (max)' if binds else ''}"
 
 
 def _runs(solved: Solved) -> list[tuple[Candidate, int, float]]:

@@ -130,7 +130,9 @@ def test_a_bucket_that_nothing_serves_is_named_with_exit_1(tmp_path: Path, capsy
 
 def test_too_few_gpus_are_named_with_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = changed(changed(ONE, "gpu_info.small.max_count", 1), "gpu_info.large.max_count", 0)
-    found = answer(capsys, write(tmp_path, case), code=1)
+    file = write(tmp_path, case)
+    found = answer(capsys, file, code=1)
+    assert "1 (max)" in text(capsys, file, code=1)
     assert found["replicas"] == {"small": 1, "large": 0}
     assert all("small is at its maximum of 1" in one["reason"] for one in found["unserved"])
     assert sum(one["rps"] for one in found["unserved"]) == pytest.approx(1.0, abs=1e-5)
