@@ -7,7 +7,8 @@ of their least costs, less λ · stock, is a lower bound of any plan's cost, wha
 
 Their plans go to a master that picks one for each model within the stock; its duals are the next prices. Prices are
 smoothed towards the best so far (Wentges 1997), which keeps them from swinging, and start from those of the relaxation
-or of the last cycle.
+or of the last cycle. Where no choice of the plans on offer comes near the bound, models are planned anew in groups,
+within what the others leave.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.pricing import Offer, Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
+from foresail.policies.allocation.rework import rework
 
 SMOOTHING = 0.6  # share of the best prices so far
 ROUNDS = 60
 RELAXED_GAP = 1e-4  # between the master's relaxation and the bound: what is left is for whole plans to close
 WHOLE_GAP = 5e-3  # at which whole plans are good enough to stop looking for others
 SPREAD = 0.3  # of the prices around the best (log scale)
-FAIR_GAP = 1e-2  # above which the search is more patient
-PATIENCE, MORE_PATIENCE = 2, 8  # rounds without a better plan
+PATIENCE = 2  # rounds without a better plan
+FAIR_GAP = 1e-2  # above which models are planned anew in groups
+GROUP, SIZES = 4, 3  # models in the smallest group; how often it is doubled where that finds nothing, plus one
 CHOICE_SECONDS = 2.0  # at most, for one choice of whole plans
 
 Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
@@ -109,6 +112,7 @@ class _Search:
         self.accelerators = tuple(sorted(problem.gpus))
         self._effort = effort
         self._stock = np.array([float(problem.gpus[name]) for name in self.accelerators])
+        self._problem, self._target, self._reworked_seconds = problem, target_utilization, 0.0
         models = by_priority(problem.models)
         self._pricers = [Pricer(model, problem, self.accelerators, target_utilization) for model in models]
         self._plan = [least_offer(model, self.accelerators) for model in models]
@@ -131,19 +135,45 @@ class _Search:
             if self._done(relaxed) or (not news and np.allclose(prices, duals)):
                 break
             prices = SMOOTHING * self._prices + (1.0 - SMOOTHING) * duals if news else duals
-        self._vary(np.random.default_rng(0))
+        self._vary(generator := np.random.default_rng(0))
+        self._rework(generator)
 
     def _vary(self, generator: np.random.Generator) -> None:
         """Ask at prices around the best ones: whole plans need more to choose from than the relaxation does."""
         best, waits = self._prices, 0
-        while waits < self._patience() and self._left() > 0.0 and self._gap() > max(self._effort.gap, WHOLE_GAP):
+        while waits < PATIENCE and self._left() > 0.0 and self._gap() > max(self._effort.gap, WHOLE_GAP):
             before = self._usd(self._plan)
             self._price(best * np.exp(generator.normal(0.0, SPREAD, len(best))))
             self._choose()
             waits = 0 if self._usd(self._plan) < before else waits + 1
 
-    def _patience(self) -> int:
-        return PATIENCE if self._gap() <= FAIR_GAP else MORE_PATIENCE
+    def _rework(self, generator: np.random.Generator) -> None:
+        """Plan groups of models anew, all of them in turn; larger groups where smaller ones find nothing."""
+        waits = 0
+        while waits < SIZES and self._left() > 0.0 and self._gap() > max(self._effort.gap, FAIR_GAP):
+            before, order = self._usd(self._plan), generator.permutation(len(self._plan))
+            size = GROUP << waits
+            for first in range(0, len(order), size):
+                self._rework_group(order[first : first + size].tolist())
+            self._choose()
+            waits = 0 if self._usd(self._plan) < before else waits + 1
+
+    def _rework_group(self, group: list[int]) -> None:
+        if self._left() <= 0.0:
+            return
+        known = [offer.replicas for offer in self._plan]
+        found = rework(self._problem, known, group, self._target)
+        self._reworked_seconds += found.seconds
+        offers = [
+            self._pricers[place].recall(own, None) for place, own in zip(group, found.replicas or (), strict=False)
+        ]
+        plan = list(self._plan)
+        for place, offer in zip(group, offers, strict=False):
+            if offer is not None:
+                self._master.add(place, offer)
+                plan[place] = offer
+        if None not in offers and self._usd(plan) < self._usd(self._plan):
+            self._plan = plan
 
     def answer(self) -> Decomposed:
         """What was found so far."""
@@ -178,7 +208,7 @@ class _Search:
 
     def _left(self) -> float:
         """Seconds that are left."""
-        spent = sum(pricer.seconds for pricer in self._pricers) + self._master.seconds
+        spent = sum(pricer.seconds for pricer in self._pricers) + self._master.seconds + self._reworked_seconds
         return max(self._effort.seconds - spent, 0.0)
 
     @staticmethod

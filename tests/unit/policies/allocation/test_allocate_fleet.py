@@ -40,7 +40,7 @@ def as_start(problem: AllocationProblem, found: Allocation) -> Start:
     return Start(found.shadow_usd_per_gpu_hour, tuple(found.plans[name].replicas for name in names))
 
 
-@pytest.mark.parametrize(("models", "seed"), [(20, 0), (20, 2), (50, 1)])
+@pytest.mark.parametrize(("models", "seed"), [(20, 0), (20, 2), (20, 7), (20, 9), (50, 1)])
 def test_a_crowded_fleet_is_planned_to_a_hundredth_of_the_best(models: int, seed: int) -> None:
     problem = crowded_fleet(models, seed)
     check(problem, allocate(problem, effort=FAIR))
