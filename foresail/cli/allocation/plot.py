@@ -19,8 +19,10 @@ from foresail.domain.timeseries import FloatArray
 
 COLORS = ("#0b4f8a", "#e07b39", "#2a9d63", "#b23a48", "#7b5ea7", "#c9a227", "#3aa6b9", "#8c6d46")
 UNSERVED, EMPTY = "#bbbbbb", "#f0f0f0"
-MOST_MODELS, MOST_VARIANTS = 6, 5
-MOST_WRITTEN = 36  # buckets of a map in which the shares are written
+MOST_MODELS, MOST_VARIANTS = 4, 5
+MOST_WRITTEN = 4  # columns of a map in which the shares are written
+BAR_INCHES = 1.0  # at most, of a bar and the gap below it
+CHARACTERS_AN_INCH = 11
 STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -51,15 +53,19 @@ def plot(solved: Solved, file: Path) -> None:
         warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
         figure = Figure(figsize=(6.2 + 2.3 * max(widest, 1), height), dpi=110, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(5.6, 0.6 + 2.3 * max(widest, 1)))
-        _draw_costs(halves[0].subplots(), solved, rivals)
+        _draw_costs(halves[0].subplots(), solved, rivals, rows=height / BAR_INCHES)
         _draw_models(halves[1], solved, models, max(widest, 1))
         title = f"{Path(solved.case.source).name}: {solved.allocation.message}"
-        figure.suptitle(textwrap.shorten(title, int(14 * figure.get_figwidth()), placeholder=" …"), x=0.01, ha="left")
+        figure.suptitle(
+            textwrap.shorten(title, int(CHARACTERS_AN_INCH * figure.get_figwidth()), placeholder=" …"),
+            x=0.01,
+            ha="left",
+        )
         _save(figure, file)
 
 
-def _draw_costs(axis: Any, solved: Solved, rivals: Sequence[OneType]) -> None:
-    """A bar for the mix, in the colors of its accelerators, above one for each accelerator alone."""
+def _draw_costs(axis: Any, solved: Solved, rivals: Sequence[OneType], *, rows: float) -> None:
+    """A bar for the mix, in the colors of its accelerators, above one for each alone; there is room for `rows`."""
     parts = _costs(solved)
     start = 0.0
     for name, usd in parts.items():
@@ -71,7 +77,7 @@ def _draw_costs(axis: Any, solved: Solved, rivals: Sequence[OneType]) -> None:
         axis.barh(place, rival.usd_per_hour, color=_color(solved, rival.accelerator), alpha=0.45)
         axis.text(rival.usd_per_hour, place, f" {_said(rival, start)}", va="center")
     axis.set_yticks(range(len(rivals) + 1), ["this plan", *(f"{rival.accelerator} only" for rival in rivals)])
-    axis.invert_yaxis()
+    axis.set_ylim(max(len(rivals) + 0.6, rows), -0.6)
     axis.set_xlim(0.0, 1.45 * max([start, 0.01, *(rival.usd_per_hour for rival in rivals)]))
     axis.set(xlabel="USD per hour", title="cost of serving the same demand")
     axis.grid(visible=True, axis="x")
@@ -130,13 +136,13 @@ def _draw_map(axis: Any, solved: Solved, model: ModelDemand, variant: int) -> No
     used = 100 * plan.utilization[variant]
     count = plan.replicas[variant]
     axis.set_title(f"{candidate.name}\n{count} replica{'s' if count > 1 else ''}, {used:.0f} % used")
-    if shares.size <= MOST_WRITTEN:
+    if columns <= MOST_WRITTEN:
         _write_shares(axis, shares)
 
 
 def _write_shares(axis: Any, shares: FloatArray) -> None:
     for (row, column), share in np.ndenumerate(shares):
-        if share > 0.0:
+        if share >= 0.005:
             color = "white" if share > 0.55 else "#333333"
             axis.text(column, row, f"{100 * share:.0f} %", ha="center", va="center", color=color, fontsize=8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 
 from foresail.cli.allocation.case import Case
 from foresail.domain.allocation import (
@@ -104,9 +105,10 @@ def _slices(case: Case, wanted: Wanted) -> int | None:
     return case.slice_factor
 
 
-def on_one_type(solved: Solved) -> list[OneType]:
-    """What each accelerator alone would cost, in the case's order."""
-    return [_alone(solved, accelerator) for accelerator in solved.case.accelerators]
+@cache
+def on_one_type(solved: Solved) -> tuple[OneType, ...]:
+    """What each accelerator alone would cost, in the case's order; the table and the plot both ask."""
+    return tuple(_alone(solved, accelerator) for accelerator in solved.case.accelerators)
 
 
 def _alone(solved: Solved, accelerator: str) -> OneType:
