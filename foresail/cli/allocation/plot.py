@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.cli.allocation.solve import OneType, Solved, on_one_type
+from foresail.cli.allocation.solve import OneType, Solved, on_one_type, refused
 from foresail.domain.allocation import TRAFFIC_RPS, ModelDemand, ModelPlan
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
@@ -72,10 +72,12 @@ def _draw_costs(axis: Any, solved: Solved, rivals: Sequence[OneType], *, rows: f
         color = UNSERVED if name not in solved.case.accelerators else _color(solved, name)
         axis.barh(0, usd, left=start, color=color, edgecolor="white")
         start += usd
-    axis.text(start, 0, f" {start:.2f}", va="center", fontweight="bold")
+    left = len(solved.allocation.unserved) if refused(solved) else 0
+    said = f" {start:.2f}" + (f", leaves {left} bucket{'s' if left > 1 else ''}" if left else "")
+    axis.text(start, 0, said, va="center", fontweight="bold")
     for place, rival in enumerate(rivals, start=1):
         axis.barh(place, rival.usd_per_hour, color=_color(solved, rival.accelerator), alpha=0.45)
-        axis.text(rival.usd_per_hour, place, f" {_said(rival, start)}", va="center")
+        axis.text(rival.usd_per_hour, place, f" {_said(rival, 0.0 if left else start)}", va="center")
     axis.set_yticks(range(len(rivals) + 1), ["this plan", *(f"{rival.accelerator} only" for rival in rivals)])
     axis.set_ylim(max(len(rivals) + 0.6, rows), -0.6)
     axis.set_xlim(0.0, 1.45 * max([start, 0.01, *(rival.usd_per_hour for rival in rivals)]))
