@@ -51,6 +51,15 @@ class Acts(Protocol):
         """Carry out what is due."""
 
 
+class Routes(Protocol):
+    """The part of the same stage that shares requests among what is there."""
+
+    async def route(
+        self, decisions: Mapping[WorkloadKey, Decision], observations: Mapping[WorkloadKey, WorkloadObservation]
+    ) -> Mapping[WorkloadKey, Condition]:
+        """Carry out routing weights and say how that stands."""
+
+
 class Leads(Protocol):
     """The lease."""
 
@@ -79,6 +88,7 @@ class Stages:
     forecast: Callable[[FleetSnapshot, Memory], Awaitable[Forecasts]]
     decide: Callable[[FleetSnapshot, Forecasts, Memory], CycleResult]
     actuator: Acts
+    router: Routes
     announcer: Announcer
     stored: Callable[[], Mapping[WorkloadKey, Stored]]
 
@@ -176,7 +186,10 @@ class Loop:
             result = self._stages.decide(snapshot, forecasts, term.memory)
         term.memory = result.memory
         with self._timed("actuate"):
-            outcomes = await self._stages.actuator.act(result.decisions, snapshot.workloads)
+            outcomes, routed = await asyncio.gather(
+                self._stages.actuator.act(result.decisions, snapshot.workloads),
+                self._stages.router.route(result.decisions, snapshot.workloads),
+            )
         term.memory = forget_unwritten(result.memory, outcomes, snapshot.now)
         with self._timed("explain"):
             traces = {
@@ -185,6 +198,7 @@ class Loop:
                     snapshot.workloads.get(key),
                     forecasts.get(key),
                     tuple(_write(outcome) for outcome in outcomes.get(key, ())),
+                    routed.get(key),
                 )
                 for key, decision in result.decisions.items()
             }

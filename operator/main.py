@@ -33,6 +33,7 @@ from foresail.operator.actuate.dispatch import Actuator
 from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import KubeClient
 from foresail.operator.actuate.outbox import Outbox, TokenBucket
+from foresail.operator.actuate.routing import Router
 from foresail.operator.clock import Clock, SystemClock
 from foresail.operator.explain.announcer import Announcer
 from foresail.operator.explain.events import EventRecorder
@@ -122,6 +123,7 @@ def build(
         forecast=look_ahead,
         decide=partial(_decide, Prices(usd_per_replica_hour=settings.usd_per_replica_hour)),
         actuator=Actuator(writer, Discovery(kube), expect=store.expect),
+        router=Router(kube, writer),
         announcer=announcer,
         stored=lambda: store.workloads,
     )

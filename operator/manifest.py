@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foresail.domain.accelerator import Accelerator, CapacityPoint
-from foresail.domain.workload import Fallback, Override, ScalingRules, Schedule, Slo, Variant, Workload
+from foresail.domain.workload import Fallback, Override, Routing, ScalingRules, Schedule, Slo, Variant, Workload
 from foresail.operator.timetable import DAYS, EVERY_DAY
 
 API_VERSION = "foresail.dev/v1alpha1"
@@ -30,6 +30,7 @@ def to_manifest(workload: Workload) -> dict[str, Any]:
     optional = {
         "model": workload.model,
         "override": None if workload.override is None else _override(workload.override),
+        "routing": None if workload.routing is None else _routing(workload.routing),
     }
     identity = {
         "name": workload.key.name,
@@ -97,6 +98,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "role": variant.role.value,
             "minReplicas": variant.min_replicas,
             "maxReplicas": variant.max_replicas,
+            "service": variant.service,
         }
     )
 
@@ -140,6 +142,13 @@ def _fallback(fallback: Fallback) -> dict[str, Any]:
 def _override(override: Override) -> dict[str, Any]:
     until = datetime.fromtimestamp(override.until, UTC).isoformat().replace("+00:00", "Z")
     return {"replicas": override.replicas, "until": until, "reason": override.reason}
+
+
+def _routing(routing: Routing) -> dict[str, Any]:
+    return {
+        "mode": routing.mode.value,
+        "httpRoute": _present({"name": routing.http_route, "ruleName": routing.rule}),
+    }
 
 
 def _point(point: CapacityPoint) -> dict[str, Any]:

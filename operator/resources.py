@@ -8,7 +8,7 @@ Defaults are the domain's, which the schemas repeat; a test keeps both equal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from foresail.domain.workload import (
     Mode,
     Override,
     Role,
+    Routing,
+    RoutingMode,
     ScalingPolicy,
     ScalingPolicyType,
     ScalingRules,
@@ -62,11 +64,12 @@ def parse_workload(body: Mapping[str, Any]) -> Workload:
     metadata = Fields(_name_of(body, "ModelDeployment"), "metadata", body.get("metadata"))
     key = WorkloadKey(metadata.text("namespace", "default"), metadata.text("name"))
     spec = Fields(metadata.source, "spec", body.get("spec"))
+    variants = _read_variants(spec)
     return Workload(
         key=key,
         uid=metadata.text("uid", ""),
         generation=metadata.integer("generation", 0),
-        variants=_read_variants(spec),
+        variants=variants,
         mode=spec.choice("mode", Mode.ADVISORY),
         engine=spec.choice("engine", Engine.AUTO),
         model=spec.optional_text("model"),
@@ -76,6 +79,7 @@ def parse_workload(body: Mapping[str, Any]) -> Workload:
         schedules=_read_schedules(spec),
         fallback=_read_fallback(spec.object("fallback")),
         override=_read_override(spec.object("override")) if spec.has("override") else None,
+        routing=_read_routing(spec, variants) if spec.has("routing") else None,
     )
 
 
@@ -138,6 +142,7 @@ def _read_variants(spec: Fields) -> tuple[Variant, ...]:
     # The same object by two versions of its group is one target: two writers of one number.
     targets = ((v.target.api_version.rpartition("/")[0], v.target.kind, v.target.name) for v in variants)
     _refuse_twins(spec, "variants", "scaleTargetRef", targets)
+    _refuse_twins(spec, "variants", "service", (v.service for v in variants if v.service is not None))
     return variants
 
 
@@ -163,6 +168,24 @@ def _read_variant(fields: Fields) -> Variant:
         role=fields.choice("role", Role.UNIFIED),
         min_replicas=minimum,
         max_replicas=maximum,
+        service=fields.optional_text("service", pattern=NAME, example="chat-h100"),
+    )
+
+
+def _read_routing(spec: Fields, variants: Sequence[Variant]) -> Routing:
+    roles = [str(variant.role) for variant in variants if variant.service is not None]
+    if len(roles) < 2:
+        remedy = "name their Services, or remove routing"
+        spec.refuse("routing", "needs service in at least two variants", value=len(roles), remedy=remedy)
+    if len(set(roles)) > 1:
+        remedy = "remove service from those of another role"
+        spec.refuse("routing", "shares requests among variants of one role", value=sorted(set(roles)), remedy=remedy)
+    fields = spec.object("routing")
+    route = fields.object("httpRoute")
+    return Routing(
+        http_route=route.text("name", pattern=OBJECT_NAME, example="chat"),
+        rule=route.optional_text("ruleName", pattern=OBJECT_NAME, example="completions"),
+        mode=fields.choice("mode", RoutingMode.OBSERVE),
     )
 
 

@@ -41,6 +41,13 @@ class Role(StrEnum):
     DECODE = "Decode"
 
 
+class RoutingMode(StrEnum):
+    """What becomes of the routing weights besides being shown."""
+
+    OBSERVE = "Observe"
+    WRITE = "Write"
+
+
 class FallbackPolicy(StrEnum):
     """What sets the replicas when the metrics have been unknown for long."""
 
@@ -91,7 +98,7 @@ class TargetRef:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A workload on one accelerator; it has one scale target."""
+    """A workload on one accelerator; it has one scale target. `service` is the Service of its pods, for routing."""
 
     name: str
     target: TargetRef
@@ -100,6 +107,19 @@ class Variant:
     role: Role = Role.UNIFIED
     min_replicas: int = 1
     max_replicas: int = 10
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The HTTPRoute, in the workload's namespace, that shares requests among the variants' Services.
+
+    `rule` names one of its rules, None means all of them.
+    """
+
+    http_route: str
+    rule: str | None = None
+    mode: RoutingMode = RoutingMode.OBSERVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +218,7 @@ class Workload:
     schedules: tuple[Schedule, ...] = ()
     fallback: Fallback = Fallback()
     override: Override | None = None
+    routing: Routing | None = None
 
     @property
     def min_replicas(self) -> int:

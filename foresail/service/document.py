@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from foresail.domain.decision import Decision, Outlook
+from foresail.domain.decision import Condition, Decision, Outlook
 from foresail.domain.forecast import Forecast
 from foresail.domain.snapshot import Demand, Known, Unknown, VariantObservation, WorkloadObservation
 from foresail.domain.timeseries import Window
@@ -29,13 +29,19 @@ class Write(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One workload's cycle: what was observed, forecast, decided and written."""
+    """One workload's cycle: what was observed, forecast, decided and written; `routing`: how its HTTPRoute stands."""
 
     decision: Decision
     observation: WorkloadObservation | None = None
     forecast: Forecast | Unknown | None = None
     writes: tuple[Write, ...] = ()
+    routing: Condition | None = None
     leading: bool = True
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The decision's, and that of routing."""
+        return (*self.decision.conditions, *(() if self.routing is None else (self.routing,)))
 
 
 def to_instant(seconds: float) -> str:
@@ -64,7 +70,7 @@ def to_document(trace: Trace) -> dict[str, Any]:
         "name": decision.key.name,
         "lastDecision": to_last_decision(decision),
         "variants": [_variant(variant, trace.observation) for variant in map(asdict, decision.variants)],
-        "conditions": [asdict(condition) for condition in decision.conditions],
+        "conditions": [asdict(condition) for condition in trace.conditions],
         "outlook": _outlook(decision.outlook),
         "observed": None if trace.observation is None else _observed(trace.observation),
         "forecast": _forecast(trace.forecast),
@@ -80,7 +86,8 @@ def to_list(traces: Iterable[Trace]) -> dict[str, Any]:
 def _variant(variant: dict[str, Any], observation: WorkloadObservation | None) -> dict[str, Any]:
     seen = {entry.name: entry for entry in observation.variants} if observation is not None else {}
     known = seen.get(variant["name"])
-    return variant | {"observed": None if known is None else _variant_observed(known)}
+    exact = {"weight": _number(variant["weight"])}
+    return variant | exact | {"observed": None if known is None else _variant_observed(known)}
 
 
 def _variant_observed(variant: VariantObservation) -> dict[str, Any]:

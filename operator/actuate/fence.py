@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from foresail.domain.errors import ActuationError
-from foresail.operator.actuate.kube import DEADLINE_SECONDS, JSON
+from foresail.operator.actuate.kube import DEADLINE_SECONDS, JSON, Body
 
 FIELD_MANAGER = "foresail"
 
@@ -23,7 +23,7 @@ class Api(Protocol):
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
@@ -50,7 +50,7 @@ class FencedWriter:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any],
+        body: Body,
         *,
         content_type: str = JSON,
         force: bool = False,

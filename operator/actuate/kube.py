@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import aiohttp
@@ -30,6 +30,9 @@ from foresail.operator.actuate.login import Login
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+JSON_PATCH = "application/json-patch+json"
+
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # a JSON patch is a list
 
 DEADLINE_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -116,7 +119,7 @@ class KubeClient:
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
@@ -157,7 +160,7 @@ class KubeClient:
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None,
+        body: Body | None,
         content_type: str,
         params: Mapping[str, str] | None,
     ) -> dict[str, Any]:

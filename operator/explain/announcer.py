@@ -82,7 +82,8 @@ class Announcer:
         self, key: WorkloadKey, entry: Stored, trace: Trace | None, problems: Sequence[Condition], now: float
     ) -> None:
         decision = trace.decision if trace is not None else None
-        overlay = (*problems, *_refusals(trace), *_spec_problem(entry))
+        routing = (trace.routing,) if trace is not None and trace.routing is not None else ()
+        overlay = (*problems, *_refusals(trace), *_spec_problem(entry), *routing)
         about = _about(key, entry, trace)
         published = self._status.publish(about, decision, overlay, now)
         if trace is not None:

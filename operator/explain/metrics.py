@@ -164,7 +164,7 @@ class _Families:
         self._add_variants(key, decision, observation)
         self._add_outlook(key, decision, record)
         self._gauge("decision_age_seconds", "Since the last decision.", OBJECT, key, now - decision.time)
-        for condition in decision.conditions:
+        for condition in record.trace.conditions:
             labels = (*key, condition.type, condition.status)
             self._gauge("condition", "A condition and its status.", (*OBJECT, "type", "status"), labels, 1.0)
         conflict = any(entry.type == "Conflict" and entry.status == "True" for entry in decision.conditions)
@@ -186,6 +186,8 @@ class _Families:
             numbers = {"current": variant.current, "desired": variant.desired, "ready": variant.ready}
             for name, value in numbers.items():
                 self._gauge(f"{name}_replicas", f"Replicas, {name}.", VARIANT, (*key, variant.name), value)
+            text = "Share of its role's requests that a variant's ready replicas can carry."
+            self._gauge("routing_weight", text, VARIANT, (*key, variant.name), variant.weight)
         for spec in observation.workload.variants if observation is not None else ():
             labels = (*key, spec.name)
             self._gauge("min_replicas", "Least replicas of the spec.", VARIANT, labels, spec.min_replicas)

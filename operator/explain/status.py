@@ -3,8 +3,9 @@
 What counts as new: a number of replicas, a decision or a condition that says something else (`policies.scaling.said`).
 So a fleet in which nothing changes is not written at all, however much its forecasts waver; what is sent carries the
 current sentence. With another generation every sentence is the current one: the spec may have changed its numbers. A
-variant without a target keeps the numbers that were known last. What was learned goes along with any news, and is news
-by itself only when it moved by a tenth: that much is lost when the process is killed.
+variant without a target keeps the numbers that were known last. Routing weights and what was learned go along with any
+news, and are news by themselves only when a weight moved by two points, or what was learned by a tenth: that much is
+lost when the process is killed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from foresail.operator.actuate.fence import FencedWriter
 from foresail.operator.actuate.kube import APPLY_PATCH
 from foresail.operator.actuate.outbox import Outbox
 from foresail.operator.explain.notices import Notice, notices
+from foresail.operator.explain.weights import WEIGHT, weighed, weights_in, without_weights
 from foresail.operator.learned import has_moved, parse_learned, to_learned
 from foresail.policies.scaling.said import Said, essence, gist
 from foresail.service.document import to_instant, to_last_decision
@@ -35,6 +37,7 @@ CONDITION_TYPES = (
     "ForecastCalibrated",
     "Conflict",
     "Overridden",
+    "RoutingReady",
 )
 APART = ("conditions", "observedGeneration", "learned")  # of a status, what is no number
 
@@ -73,6 +76,9 @@ def build_status(
         "observedGeneration": about.generation,
         "conditions": [shown[name] for name in sorted(shown, key=_order)],
     }
+    if decision is not None:
+        is_news = status != without_weights({name: value for name, value in base.items() if name != "learned"})
+        status = weighed(status, decision, about.workload, None if is_news else weights_in(base))
     return status | _learned(decision, status, base)
 
 
@@ -146,7 +152,7 @@ def _bounds(workload: Workload | None) -> dict[str, int]:
 
 def _variant(variant: VariantDecision, kept: Mapping[str, Any]) -> dict[str, Any]:
     if variant.current is None:
-        return {**kept, "name": variant.name}
+        return {name: number for name, number in kept.items() if name != WEIGHT} | {"name": variant.name}
     numbers = {
         "currentReplicas": variant.current,
         "desiredReplicas": variant.desired,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from foresail.operator.actuate.kube import KubeClient
-from tests.conftest import Cluster
+from foresail.sandbox.kubectl import KubectlError
+from tests.conftest import Cluster, wait_for
+
+HTTP_ROUTES = Path(__file__).parent / "httproute.yaml"
 
 
 @pytest.fixture
@@ -16,6 +20,22 @@ async def kube(cluster: Cluster) -> AsyncIterator[KubeClient]:
     """The administrator's client."""
     async with KubeClient(str(cluster.kubeconfig)) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def gateway(cluster: Cluster) -> Cluster:
+    """The cluster with HTTPRoutes."""
+    cluster.kubectl.run("apply", "--server-side", "-f", str(HTTP_ROUTES))
+    cluster.kubectl.run("wait", "--for=condition=Established", "-f", str(HTTP_ROUTES), "--timeout=60s")
+
+    def served() -> bool:
+        try:
+            return bool(cluster.kubectl.get("httproutes", "-A"))
+        except KubectlError:
+            return False
+
+    wait_for(served, what="HTTPRoutes")
+    return cluster
 
 
 def make_deployment(name: str, *, replicas: int = 1) -> dict[str, Any]:

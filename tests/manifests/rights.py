@@ -85,5 +85,11 @@ LEADING = [
 ]
 LEASE_NAME = "foresail-operator"
 
+ROUTES = ("gateway.networking.k8s.io", "httproutes")
+ROUTED = [  # only where the chart's value routing.httpRoutes.enabled asks for it
+    Use(Right(*ROUTES, "get"), "read weights", "operator/actuate/routing.py", 'self._api.request("GET", path)'),
+    Use(Right(*ROUTES, "patch"), "set weights", "operator/actuate/routing.py", 'self._writer.write("PATCH", path'),
+]
+
 CLUSTER_WIDE = [*WATCHED, *WRITTEN]
 IN_ONE_NAMESPACE = [use for use in CLUSTER_WIDE if use.right.resource not in CLUSTER_SCOPED]

@@ -19,7 +19,7 @@ from foresail.sandbox.control_plane import write_kubeconfig
 from tests.conftest import ROOT, wait_for
 from tests.manifests.conftest import Empty
 from tests.manifests.helm import CHART, Helm, Manifest, of_kind, only
-from tests.manifests.rights import CLUSTER_WIDE, IN_ONE_NAMESPACE, LEADING, LEASE_NAME, Right, Use
+from tests.manifests.rights import CLUSTER_WIDE, IN_ONE_NAMESPACE, LEADING, LEASE_NAME, ROUTED, Right, Use
 
 WATCHED_ONE = "rights-watched"
 ACCOUNT = {"view": "viewer", "edit": "editor"}
@@ -35,7 +35,7 @@ def rights_in(uses: Iterable[Use]) -> list[Right]:
     return sorted(use.right for use in uses)
 
 
-@pytest.mark.parametrize("use", [*CLUSTER_WIDE, *LEADING], ids=lambda use: "-".join(filter(None, use.right)))
+@pytest.mark.parametrize("use", [*CLUSTER_WIDE, *LEADING, *ROUTED], ids=lambda use: "-".join(filter(None, use.right)))
 def test_every_right_is_used_by_the_code(use: Use) -> None:
     assert use.code in (ROOT / use.file).read_text(), f"{use.file} no longer says {use.code!r}: {use.why}"
 
@@ -76,6 +76,15 @@ def test_more_kinds_are_opted_in_one_by_one(rendering: Helm) -> None:
     assert before - rights == {
         right for right in before if right.resource.endswith("/scale") or right == Right("", "pods", "patch")
     }
+
+
+@pytest.mark.parametrize("watched", ["", "team-a"])
+def test_routes_are_read_and_patched_only_where_it_is_asked_for(rendering: Helm, watched: str) -> None:
+    values = {"watchNamespace": watched, "routing": {"httpRoutes": {"enabled": True}}}
+    kind, uses = ("Role", IN_ONE_NAMESPACE) if watched else ("ClusterRole", CLUSTER_WIDE)
+    (role,) = [role for role in of_kind(rendering.template(values), kind) if role["metadata"]["name"] == "foresail"]
+
+    assert sorted(rights_of(role["rules"])) == rights_in([*uses, *ROUTED])
 
 
 @pytest.fixture(scope="module")

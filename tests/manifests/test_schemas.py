@@ -227,7 +227,9 @@ STATUS: dict[str, Any] = {
     "readyReplicas": 5,
     "minReplicas": 1,
     "maxReplicas": 12,
-    "variants": [{"name": "h100", "currentReplicas": 5, "desiredReplicas": 7, "readyReplicas": 5}],
+    "variants": [
+        {"name": "h100", "currentReplicas": 5, "desiredReplicas": 7, "readyReplicas": 5, "weightPercent": 100}
+    ],
     "lastDecision": {
         "id": "d-1",
         "time": "2026-11-23T08:00:00Z",

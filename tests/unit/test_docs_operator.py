@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from foresail.domain.decision import Outlook
+from foresail.domain.workload import Routing, RoutingMode
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.operator.resources import parse_workload
 from foresail.operator.settings import Settings
@@ -61,7 +62,9 @@ def process_metrics(metrics: OperatorMetrics) -> Iterator[tuple[str, set[str]]]:
 
 def object_metrics(metrics: OperatorMetrics) -> Mapping[str, set[str]]:
     """Labels of what an object has of which everything is known."""
-    trace = Trace(make_decision(outlook=KNOWN), make_observation(), writes=(Write("h100", 7, "Written", "so"),))
+    decision = make_decision(outlook=KNOWN)
+    weighed = replace(decision, variants=tuple(replace(variant, weight=1.0) for variant in decision.variants))
+    trace = Trace(weighed, make_observation(), writes=(Write("h100", 7, "Written", "so"),))
     metrics.fleet.record(trace, NOW, renewed=True)
     metrics.fleet.record(trace, NOW + 60, renewed=False)  # the first forecast is due
     samples = [sample for family in metrics.fleet.collect() for sample in family.samples]
@@ -85,9 +88,20 @@ def test_every_setting_is_listed_with_its_default() -> None:
     assert documented == {field.name: written(field) for field in fields(Settings)}
 
 
+def shown_under(heading: str) -> dict[str, Any]:
+    """The first YAML below a heading."""
+    document: dict[str, Any] = yaml.safe_load(PAGE.partition(heading)[2].partition("```yaml\n")[2].partition("```")[0])
+    return document
+
+
 def test_the_override_that_is_shown_is_understood() -> None:
-    shown = yaml.safe_load(PAGE.partition("```yaml\n")[2].partition("```")[0])
+    shown = shown_under("## Taking over by hand")
     document = yaml.safe_load((ROOT / "examples" / "01-one-model" / "03-model.yaml").read_text())
     override = parse_workload({**document, "spec": {**document["spec"], **shown["spec"]}}).override
     assert override is not None
     assert override.replicas == 8
+
+
+def test_the_routing_that_is_shown_is_understood() -> None:
+    routing = parse_workload({"metadata": {"name": "chat"}, **shown_under("## Routing")}).routing
+    assert routing == Routing("chat", mode=RoutingMode.WRITE)

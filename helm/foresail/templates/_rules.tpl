@@ -24,6 +24,11 @@
 - apiGroups: [autoscaling.aibrix.ai, autoscaling.internal.knative.dev]
   resources: [podautoscalers]
   verbs: [list, watch]
+{{- if .Values.routing.httpRoutes.enabled }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, patch]
+{{- end }}
 {{- range .Values.scaleTargets }}
 - apiGroups: [{{ .group | quote }}]
   resources: [{{ .resource }}/scale]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from foresail.domain.workload import (
     Mode,
     Override,
     Role,
+    Routing,
+    RoutingMode,
     ScalingPolicy,
     ScalingPolicyType,
     ScalingRules,
@@ -71,6 +74,7 @@ rules = st.builds(
     policies=st.lists(policies, min_size=1, max_size=3).map(tuple),
     tolerance=st.integers(0, 10**9).map(lambda millionths: millionths / 10**6).filter(lambda share: share < 1000),
 )
+routings = st.builds(Routing, http_route=labels, rule=st.none() | labels, mode=st.sampled_from(RoutingMode))
 overrides = st.builds(Override, replicas=replicas, until=instants, reason=st.just("") | texts)
 
 
@@ -93,6 +97,7 @@ def _variant(draw: st.DrawFn, name: str, target: TargetRef) -> Variant:
         role=draw(st.sampled_from(Role)),
         min_replicas=low,
         max_replicas=max(high, 1),
+        service=draw(st.none() | st.just(name)),
     )
 
 
@@ -120,7 +125,7 @@ def fallbacks(draw: st.DrawFn) -> Fallback:
 
 def workloads(*, namespaces: st.SearchStrategy[str] = labels) -> st.SearchStrategy[Workload]:
     """Workloads that a ModelDeployment can say."""
-    return st.builds(
+    unrouted = st.builds(
         Workload,
         key=st.builds(WorkloadKey, namespaces, labels),
         uid=st.uuids().map(str),
@@ -136,6 +141,15 @@ def workloads(*, namespaces: st.SearchStrategy[str] = labels) -> st.SearchStrate
         fallback=fallbacks(),
         override=st.none() | overrides,
     )
+    return unrouted | _routed(unrouted)
+
+
+@st.composite
+def _routed(draw: st.DrawFn, unrouted: st.SearchStrategy[Workload]) -> Workload:
+    workload = draw(unrouted.filter(lambda workload: len(workload.variants) > 1))
+    role = workload.variants[0].role
+    together = tuple(replace(variant, service=variant.name, role=role) for variant in workload.variants)
+    return replace(workload, variants=together, routing=draw(routings))
 
 
 @st.composite

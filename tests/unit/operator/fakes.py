@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from foresail.domain.errors import ActuationError
-from foresail.operator.actuate.kube import JSON, ApiConflictError, NotFoundError
+from foresail.operator.actuate.kube import JSON, JSON_PATCH, ApiConflictError, ApiError, Body, NotFoundError
 
 
 class HandClock:
@@ -30,11 +30,14 @@ class HandClock:
 
 
 class FakeApi:
-    """Objects by path with resourceVersions; PUT and PATCH with an old one are refused, as the real server does."""
+    """Objects by path with resourceVersions; PUT and PATCH with an old one are refused, as the real server does.
+
+    Of a JSON patch it knows `test`, `add` and `replace`, below objects and list items that are there.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
-        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, str, Any]] = []
         self.params: list[Mapping[str, str] | None] = []
         self.failure: ActuationError | None = None
         self._version = 0
@@ -44,33 +47,47 @@ class FakeApi:
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = JSON,  # noqa: ARG002 - as the real one
+        body: Body | None = None,
+        content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float = 10.0,  # noqa: ARG002
     ) -> dict[str, Any]:
-        self.requests.append((method, path, copy.deepcopy(dict(body or {}))))
+        sent: Any = copy.deepcopy(body if body is not None else {})
+        self.requests.append((method, path, sent))
         self.params.append(params)
         if self.failure is not None:
             raise self.failure
         if method == "POST":
-            name = (body or {})["metadata"]["name"]
+            name = sent["metadata"]["name"]
             path = f"{path}/{name}"
             if path in self.objects:
                 raise ApiConflictError(f"{path} exists", status=409)
-            return self._store(path, dict(body or {}))
+            return self._store(path, sent)
         if path not in self.objects:
-            raise NotFoundError(f"{path} not found", status=404)
+            raise NotFoundError(f"{path} not found", status=404, reason="NotFound")
         if method == "GET":
             return copy.deepcopy(self.objects[path])
-        return self._change(path, dict(body or {}))
+        return self._patch(path, sent) if content_type == JSON_PATCH else self._change(path, sent)
 
     def put_in(self, path: str, body: dict[str, Any]) -> None:
         """Somebody else writes an object."""
         self._store(path, body)
 
-    def writes(self) -> list[tuple[str, str, dict[str, Any]]]:
+    def writes(self) -> list[tuple[str, str, Any]]:
         return [request for request in self.requests if request[0] != "GET"]
+
+    def _patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        changed = copy.deepcopy(self.objects[path])
+        for operation in operations:
+            *parents, last = operation["path"].removeprefix("/").split("/")
+            place: Any = changed
+            for step in parents:
+                place = place[int(step)] if isinstance(place, list) else place[step]
+            if operation["op"] in ("add", "replace"):
+                place[last] = operation["value"]
+            elif place.get(last) != operation["value"]:
+                raise ApiError(f"{path}: testing {operation['path']} failed", status=422, reason="Invalid")
+        return self._change(path, changed)
 
     def _change(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         wanted = body.get("metadata", {}).get("resourceVersion")

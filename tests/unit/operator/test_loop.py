@@ -67,9 +67,10 @@ class House:
         self.memories: list[Memory] = []
         self.failing = ""
         self.outcome = OutcomeKind.WRITTEN
+        self.routed: Condition | None = None
         self.cycles = 0
         self.loop = Loop(
-            Stages(self, self.forecast, self.decide, self, self.announcer, lambda: self.entries),
+            Stages(self, self.forecast, self.decide, self, self, self.announcer, lambda: self.entries),
             lease=self.lease,
             watch=self.watch,
             metrics=self.metrics,
@@ -103,6 +104,11 @@ class House:
         self._fail("actuate")
         self.acted.append(decisions)
         return {KEY: (Outcome("h100", 7, self.outcome, "said the server"),)}
+
+    async def route(
+        self, decisions: Mapping[WorkloadKey, Decision], _: Mapping[WorkloadKey, WorkloadObservation]
+    ) -> dict[WorkloadKey, Condition]:
+        return dict.fromkeys(decisions, self.routed) if self.routed is not None else {}
 
     async def status(self) -> dict[str, Any]:
         while len(self.outbox):
@@ -187,6 +193,21 @@ async def test_a_refused_write_is_said_in_ready() -> None:
     assert await house.ready() == ("False", "WriteRefused")
 
 
+async def test_how_routing_stands_is_said_beside_the_decision_and_in_the_metrics() -> None:
+    house = House()
+    house.routed = Condition("RoutingReady", "False", "RouteNotFound", "HTTPRoute chat does not exist.")
+    await house.loop.turn()
+    status = await house.status()
+    assert status["lastDecision"]["to"] == 7
+    assert [entry["type"] for entry in status["conditions"]] == ["Ready", "RoutingReady"]
+    labels = {"namespace": "prod", "name": "chat", "type": "RoutingReady", "status": "False"}
+    assert house.metrics.registry.get_sample_value("foresail_condition", labels) == 1.0
+    assert sorted(house.events()) == ["ForecastDemand", "RouteNotFound"]
+    house.routed = None
+    await house.loop.turn()
+    assert [entry["type"] for entry in (await house.status())["conditions"]] == ["Ready"]
+
+
 async def test_a_follower_stands_still_and_says_nothing() -> None:
     house = House()
     house.lease.leading = False
@@ -236,7 +257,7 @@ async def test_an_overrun_skips_cycles_and_never_piles_them_up() -> None:
         house.clock.advance(40.0)  # with cycles of 15 s, those at 15 s and 30 s are skipped
         return original(*arguments)
 
-    stages = Stages(house, house.forecast, slow, house, house.announcer, lambda: house.entries)
+    stages = Stages(house, house.forecast, slow, house, house, house.announcer, lambda: house.entries)
     loop = Loop(
         stages,
         lease=house.lease,

@@ -21,6 +21,8 @@ from foresail.domain.workload import (
     Mode,
     Override,
     Role,
+    Routing,
+    RoutingMode,
     ScalingPolicy,
     ScalingPolicyType,
     Schedule,
@@ -50,6 +52,9 @@ spec:
     role: Unified
     minReplicas: 1
     maxReplicas: 12
+    service: chat-h100
+  - {name: l40s, scaleTargetRef: {name: chat-l40s}, service: chat-l40s}
+  routing: {mode: Write, httpRoute: {name: chat, ruleName: completions}}
   behavior:
     scaleDown:
       policies: [{type: Pods, value: 2, periodSeconds: 60}]
@@ -94,8 +99,10 @@ def test_every_field_of_a_modeldeployment_is_understood() -> None:
     assert workload.slo == Slo(1500, 50, 90, 0.98)
     assert workload.priority == 100
     assert workload.variants == (
-        Variant("h100", TargetRef("apps/v1", "Deployment", "chat-h100"), "h100", 2, Role.UNIFIED, 1, 12),
+        Variant("h100", TargetRef("apps/v1", "Deployment", "chat-h100"), "h100", 2, Role.UNIFIED, 1, 12, "chat-h100"),
+        Variant("l40s", TargetRef("apps/v1", "Deployment", "chat-l40s"), service="chat-l40s"),
     )
+    assert workload.routing == Routing("chat", "completions", RoutingMode.WRITE)
     assert workload.fallback == Fallback(60, FallbackPolicy.STATIC, 4)
     assert workload.override == Override(replicas=8, until=0.5, reason="launch")
     assert workload.schedules == (

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry, Gauge
 
+from foresail.domain.decision import Condition
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import WorkloadKey
 from foresail.service.app import create_app
@@ -70,6 +71,17 @@ async def service() -> AsyncIterator[Service]:
     server.should_exit = True
     await task
     listener.close()
+
+
+async def test_decisions_have_exact_weights_and_how_routing_stands(service: Service) -> None:
+    (variant,) = make_decision().variants
+    decision = make_decision(variants=(replace(variant, weight=2 / 3),))
+    routing = Condition("RoutingReady", "True", "WeightsShown", "Weights are shown.")
+    service.state.traces = {KEY: Trace(decision, routing=routing)}
+    _, answer = await service.json("/api/v1/decisions")
+    (document,) = answer["decisions"]
+    assert document["variants"][0]["weight"] == 2 / 3
+    assert [entry["type"] for entry in document["conditions"]] == ["Ready", "RoutingReady"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -45,6 +45,14 @@ def test_a_target_that_is_missing_has_no_replicas_rather_than_none() -> None:
     assert [value(metrics, f"{name}_replicas", VARIANT) for name in ("current", "desired", "ready")] == [None] * 3
 
 
+def test_a_routing_weight_is_a_share_and_has_no_series_while_it_is_unknown() -> None:
+    (variant,) = make_decision().variants
+    weighed = make_decision(variants=(replace(variant, weight=0.625), replace(variant, name="l40s")))
+    metrics = make_metrics(Trace(weighed))
+    assert value(metrics, "routing_weight", VARIANT) == 0.625
+    assert value(metrics, "routing_weight", VARIANT | {"variant": "l40s"}) is None
+
+
 def test_a_conflict_is_one_and_peace_is_zero() -> None:
     conflict = Condition("Conflict", "True", "ConflictingController", "HPA/chat")
     assert value(make_metrics(Trace(make_decision())), "conflict", OBJECT) == 0.0
