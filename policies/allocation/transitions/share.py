@@ -1,0 +1,30 @@
+"""Fleets of many models one model at a time: each within the GPUs that the plans of all others leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from foresail.domain.allocation import AllocationProblem, ModelDemand
+from foresail.policies.allocation.allocate import FEW_MODELS
+
+Plans = Mapping[str, tuple[int, ...]]  # replicas by model, by candidate
+
+
+def groups_of(problem: AllocationProblem) -> Iterator[list[ModelDemand]]:
+    """A handful of models at once, of more each on its own; the greatest priority first."""
+    models = sorted(problem.models, key=lambda model: (-model.priority, model.name))
+    if len(models) <= FEW_MODELS:
+        yield models
+        return
+    for model in models:
+        yield [model]
+
+
+def share_of(problem: AllocationProblem, models: Sequence[ModelDemand], plans: Plans) -> AllocationProblem:
+    """The models with the GPUs that the plans of all others leave."""
+    free, inside = dict(problem.gpus), {model.name for model in models}
+    for model in problem.models:
+        for candidate, count in zip(model.candidates, plans[model.name], strict=True):
+            if model.name not in inside and candidate.accelerator in free:
+                free[candidate.accelerator] -= count * candidate.gpus_per_replica
+    return AllocationProblem(tuple(models), free)
