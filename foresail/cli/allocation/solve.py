@@ -18,7 +18,10 @@ from foresail.domain.allocation import (
 from foresail.domain.errors import InputError
 from foresail.policies.allocation.allocate import allocate
 from foresail.policies.allocation.decompose import Effort
+from foresail.policies.allocation.transitions.near import stay_near
 
+TIE, SAME = 1e-9, 1e-7  # share of the cost by which plans may differ: asked for, and kept within a solver's rounding
+TIE_SECONDS = 2.0  # at most, for one program that breaks ties
 RIVAL_SECONDS = 2.0  # at most, for one model on one accelerator: the comparison is not what was asked for
 
 
@@ -80,7 +83,25 @@ def solve(case: Case, wanted: Wanted) -> Solved:
         effort=Effort(seconds=wanted.seconds),
         slices=slices,
     )
+    allocation = _nearest(case, wanted, allocation)
     return Solved(case, wanted, allocation, time.process_time() - started)
+
+
+def _nearest(case: Case, wanted: Wanted, best: Allocation) -> Allocation:
+    """Of the plans that cost the same as the best one, that which changes least of what runs."""
+    variants = [candidate for model in case.problem.models for candidate in model.candidates]
+    changing = any(candidate.current_replicas is not None for candidate in variants)
+    if not changing or best.status is not AllocationStatus.OPTIMAL:
+        return best
+    near = stay_near(
+        case.problem,
+        best,
+        tolerance=TIE,
+        target_utilization=wanted.target_utilization,
+        seconds=min(TIE_SECONDS, wanted.seconds),
+    )
+    same = near.usd_per_hour <= best.usd_per_hour * (1.0 + SAME) + SAME
+    return near if same and near.status is AllocationStatus.OPTIMAL else best
 
 
 def _slices(case: Case, wanted: Wanted) -> int | None:
