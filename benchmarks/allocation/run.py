@@ -101,9 +101,9 @@ def _jobs(settings: AllocationSettings) -> Iterator[tuple[str, Job]]:
     for fleet in reversed(FLEETS):
         seeds = settings.seeds if fleet.models < 50 else (settings.seeds + 1) // 2
         yield fleet.name, (measure_fleets, (fleet, seeds))
+    yield "nodes", (partial(measure_nodes, seeds=settings.node_seeds, say=_silent, bound=False), ())
     for fleets in reversed(FLEET_SIZES):
         yield f"head-room, {fleets.rps:g} rps", (measure_headroom, (fleets,))
-    yield "nodes", (partial(measure_nodes, seeds=settings.node_seeds, say=_silent), ())
     for size in SIZES:
         yield f"ours, {size.name}", (measure_size, (size,))
     yield "golden", (_golden, (settings.cases,))
