@@ -11,10 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from foresail.domain.timeseries import FloatArray
 
 TRAFFIC_RPS = 1e-9  # a bucket with no more than this has no traffic
 LOAD_TOLERANCE = 1e-6  # replicas: a load that exceeds them by no more fits, as the solver's own tolerance
+
+
+def _check(owner: str, field: str, values: ArrayLike) -> None:
+    """Refuse what is no quantity: taken for capacity or demand it would be planned with."""
+    array = np.asarray(values, np.float64)
+    wrong = array[~(np.isfinite(array) & (array >= 0.0))]
+    if wrong.size:
+        raise ValueError(f"{owner}: {field} must be finite and not negative, got {wrong.flat[0]:g}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +44,9 @@ class Candidate:
         startup_seconds: From being asked for until a replica serves.
         start_usd_per_hour: Price of a replica more than now, spread over the time until the next decision.
         stop_usd_per_hour: Price of a replica less than now, likewise.
+
+    Raises:
+        ValueError: A capacity or a price that is missing, negative or not finite; no GPU; a minimum above the maximum.
     """
 
     name: str
@@ -47,6 +61,15 @@ class Candidate:
     start_usd_per_hour: float = 0.0
     stop_usd_per_hour: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check(self.name, "capacity_rps", self.capacity_rps)
+        _check(self.name, "prices", [self.usd_per_hour, self.start_usd_per_hour, self.stop_usd_per_hour])
+        if self.gpus_per_replica < 1:
+            raise ValueError(f"{self.name}: gpus_per_replica must be at least 1, got {self.gpus_per_replica}")
+        if not 0 <= self.min_replicas <= (self.min_replicas if self.max_replicas is None else self.max_replicas):
+            limits = f"{self.min_replicas} and {self.max_replicas}"
+            raise ValueError(f"{self.name}: min_replicas must lie in 0…max_replicas, got {limits}")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelDemand:
@@ -58,6 +81,9 @@ class ModelDemand:
         candidates: In the owner's order.
         unserved_usd_per_request: Price of a request that nobody serves; None: all demand must be served.
         priority: Of two plans that cost the same, the one that serves the greater priority is chosen.
+
+    Raises:
+        ValueError: A demand or a price that is negative or not finite; a capacity of another shape than the demand.
     """
 
     name: str
@@ -65,6 +91,16 @@ class ModelDemand:
     candidates: tuple[Candidate, ...]
     unserved_usd_per_request: float | None = None
     priority: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.name, "demand_rps", self.demand_rps)
+        _check(self.name, "unserved_usd_per_request", [self.unserved_usd_per_request or 0.0])
+        for candidate in self.candidates:
+            if candidate.capacity_rps.shape != self.demand_rps.shape:
+                shapes = f"{candidate.capacity_rps.shape} and {self.demand_rps.shape}"
+                raise ValueError(
+                    f"{self.name}: capacity_rps of {candidate.name} must be shaped as demand_rps, got {shapes}"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +155,8 @@ class Allocation:
         usd_per_hour: Replicas, unserved demand and changes.
         bound_usd_per_hour: No plan costs less.
         shadow_usd_per_gpu_hour: By accelerator with a cap: what one more GPU of it would be worth. At these prices
-            the bound can be recomputed model by model, unless the program itself proved a higher one.
+            the bound can be recomputed, each model alone within the stock, unless the program of the whole fleet
+            proved a higher one. Empty where all demand must be served, or in slices.
         binding: Accelerators whose last GPU is used.
         message: One sentence.
     """

@@ -34,12 +34,15 @@ def allocate(
         problem: Minima within the stock; capacities finite and not negative.
         target_utilization: Load over replicas that a plan may reach, above 0, at most 1.
         effort: When to stop; what was found by then is returned with a valid bound.
-        start: Prices and replicas of the last cycle.
+        start: Prices and replicas of the last cycle, the latter in the order of the problem's models.
         slices: Each bucket is cut into so many slices and each goes to one variant, as in the paper, all models in
             one program; None: any share.
     """
-    models = tuple(sorted(problem.models, key=lambda model: model.name))
+    order = sorted(range(len(problem.models)), key=lambda index: problem.models[index].name)
+    models = tuple(problem.models[index] for index in order)
     ordered = AllocationProblem(models, problem.gpus)
+    if start.replicas is not None:
+        start = replace(start, replicas=tuple(start.replicas[index] for index in order))
     terms = Terms(target_utilization, effort, slices)
     hard = any(model.unserved_usd_per_request is None for model in models)
     if hard or slices is not None or len(models) <= FEW_MODELS:

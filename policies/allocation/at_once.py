@@ -25,6 +25,7 @@ from foresail.policies.allocation.routing import NOTHING, Routed, route
 from foresail.policies.allocation.slices import route_slices
 
 PROVEN_GAP = 1e-6
+TIE_GAP = 1e-7  # below what priority discounts, or ties would be decided by chance
 LENT = 2e-6  # a share beyond what the solver's tolerance leaves of a share that is tied
 FIRST_PLAN = 1e6  # a gap that any plan meets
 LEAST_SECONDS = 0.5  # for what must be said however little time there is: what can be served
@@ -72,7 +73,7 @@ def solve_at_once(problem: AllocationProblem, terms: Terms) -> Found:
 
 def _solve(problem: AllocationProblem, fleet: FleetProgram, terms: Terms) -> tuple[Solution, list[Routed]]:
     """Solve until what was planned can be routed to replicas that exist; no solution: there is no plan."""
-    gap, left = min(terms.effort.gap, PROVEN_GAP), terms.effort.seconds
+    gap, left = min(terms.effort.gap, TIE_GAP), terms.effort.seconds
     while True:
         solver = Solver(fleet.program, relative_gap=gap)
         found = solver.solve(left)

@@ -155,8 +155,22 @@ def test_time_that_ends_is_no_proof_that_demand_cannot_be_served() -> None:
     assert found.unserved == ()
 
 
-@pytest.mark.parametrize("capacity", [0.0, -1.0])
-def test_a_variant_without_capacity_for_a_size_does_not_serve_it(capacity: float) -> None:
-    found = plan_of([model([1.0, 2.0], variant("v", [1.0, capacity]), price=1.0)])
+def test_a_variant_without_capacity_for_a_size_does_not_serve_it() -> None:
+    found = plan_of([model([1.0, 2.0], variant("v", [1.0, 0.0]), price=1.0)])
     assert [one.bucket for one in found.unserved] == [(0, 1)]
     assert found.plans["m"].routing[0, 0].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("number", [-1.0, float("nan"), float("inf")])
+def test_what_is_no_quantity_is_refused_before_it_is_planned_with(number: float) -> None:
+    with pytest.raises(ValueError, match="capacity_rps must be finite and not negative, got"):
+        variant("v", [1.0, number])
+    with pytest.raises(ValueError, match="demand_rps must be finite and not negative, got"):
+        model([1.0, number], variant("v", [1.0, 1.0]))
+    with pytest.raises(ValueError, match="unserved_usd_per_request must be finite and not negative, got"):
+        model([1.0], variant("v", [1.0]), price=number)
+
+
+def test_a_capacity_of_another_shape_than_the_demand_is_refused() -> None:
+    with pytest.raises(ValueError, match="capacity_rps of v must be shaped as demand_rps"):
+        model([1.0, 2.0], variant("v", [1.0]))
