@@ -17,7 +17,7 @@ class Forecast:
             `origin + (h + 1) * step_seconds`.
         step_seconds: Spacing of the horizon.
         samples: Shape (S, H, I), never negative for demand.
-        source: What made it: "mixture", "seasonal", "last-value", later "flow".
+        source: What made it: "flow", "mixture", "seasonal", "last-value", or "peers".
         reason: Why this source, one sentence.
         calibrated: None until enough forecasts have met their observations, then whether coverage is as promised.
         skill: What recent forecasts saved of the CRPS of the seasonal-naive forecast (of the last value where no season

@@ -118,6 +118,13 @@ def test_it_works_on_one_thread_and_says_nothing(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
 
 
+def test_presolve_and_restarts_stay_off_for_whole_numbers() -> None:
+    """With them wrong plans are called optimal (docs/adr/0011)."""
+    solver = Solver(covering(0))
+    assert solver._highs.getOptionValue("presolve")[1] == "off"
+    assert solver._highs.getOptionValue("mip_allow_restart")[1] is False
+
+
 def test_costs_limits_and_columns_change_between_solves() -> None:
     solver = Solver(two_columns(least=4.0))
     assert solver.solve().objective == pytest.approx(4.0)  # 4 of the first at 1
