@@ -5,10 +5,7 @@ Drawn straight to a file by matplotlib, without a window and without its global 
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from foresail.cli.evaluation import FileResult
+from foresail.cli.figures import drawing, save
 from foresail.cli.prediction import Prediction
 from foresail.cli.times import is_dated, span, unit
-from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
 from foresail.forecasting.series.ahead import step_seconds
 from foresail.forecasting.series.baselines import PREDICTABLE
@@ -36,18 +33,7 @@ MOST_PANELS = 4
 BINS = 20
 SURE = 1.96  # standard deviations that hold 95 % of a normal distribution
 RECENT_ROWS, RECENT_HORIZONS = 72, 6
-STYLE: dict[str, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "font.size": 9,
-    "grid.color": "#e6e6e6",
-    "legend.frameon": False,
-    "text.parse_math": False,  # a column may have a $ in its name
-}
+GRID = {"axes.grid": True}
 
 
 def plot_evaluation(result: FileResult, rules: Rules, file: Path) -> None:
@@ -61,7 +47,7 @@ def plot_evaluation(result: FileResult, rules: Rules, file: Path) -> None:
     columns = liveliest(series, train)
     outcomes = series.values[evaluation.target_rows]
     levels = pit(evaluation.quantiles, outcomes, rules.seed)
-    with _drawing():
+    with drawing(**GRID):
         figure, axes = _panels(len(columns), widths=(4.2, 1.0))
         for row, column in zip(axes, columns, strict=True):
             _draw_fan_of_rows(row[0], series, evaluation, column)
@@ -72,7 +58,7 @@ def plot_evaluation(result: FileResult, rules: Rules, file: Path) -> None:
         axes[0][1].set_title("where outcomes came (PIT)")
         axes[-1][1].set_xlabel("level of the forecast\n(even is right; gray: 95 % of chance)")
         _label(figure, axes, series)
-        _save(figure, file)
+        save(figure, file)
 
 
 def plot_prediction(prediction: Prediction, file: Path) -> None:
@@ -84,7 +70,7 @@ def plot_prediction(prediction: Prediction, file: Path) -> None:
     series, answers = prediction.series, prediction.answers
     columns = liveliest(series, len(series))
     recent = max(RECENT_ROWS, RECENT_HORIZONS * max(answer.ahead.horizon for answer in answers))
-    with _drawing():
+    with drawing(**GRID):
         figure, axes = _panels(len(columns), widths=(1.0,))
         for row, column in zip(axes, columns, strict=True):
             _draw_ahead(row[0], prediction, column, recent)
@@ -92,7 +78,7 @@ def plot_prediction(prediction: Prediction, file: Path) -> None:
         last = _ahead(max(answer.ahead.horizon for answer in answers), step_seconds(series))
         _title(figure, f"{prediction.file.name}; model: {sources}, up to {last}{_some(columns, series)}")
         _label(figure, axes, series)
-        _save(figure, file)
+        save(figure, file)
 
 
 def liveliest(series: Series, rows: int) -> list[int]:
@@ -196,17 +182,6 @@ def _some(columns: Sequence[int], series: Series) -> str:
     return "" if len(columns) == all_of_them else f" ({len(columns)} of {all_of_them} columns, the liveliest)"
 
 
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """Settings of matplotlib that hold while something is drawn; it says nothing of its fonts and folders."""
-    from matplotlib import rc_context  # noqa: PLC0415 - lazy
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), rc_context(STYLE):
-        warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
-        yield
-
-
 def _panels(count: int, *, widths: tuple[float, ...]) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - lazy
 
@@ -218,12 +193,3 @@ def _title(figure: Any, text: str) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.suptitle(text, x=0.01, ha="left", fontsize=12)
     figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
-
-
-def _save(figure: Any, file: Path) -> None:
-    try:
-        figure.savefig(file)
-    except OSError as error:
-        raise InputError(
-            str(file), "--plot", "cannot be written", value=error.strerror or str(error), remedy="give another file"
-        ) from error

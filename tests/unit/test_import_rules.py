@@ -66,6 +66,7 @@ PARTS = {
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
     "foresail.cli.plot": frozenset({"matplotlib"}),
+    "foresail.cli.figures": frozenset({"matplotlib"}),
     "foresail.cli.allocation.plot": frozenset({"matplotlib"}),
 }
 # Parts of a room that know nothing of each other.

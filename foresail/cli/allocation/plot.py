@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from foresail.cli.allocation.solve import OneType, Solved, on_one_type, refused
+from foresail.cli.figures import drawing, save
 from foresail.domain.allocation import TRAFFIC_RPS, ModelDemand, ModelPlan
-from foresail.domain.errors import InputError
 from foresail.domain.timeseries import FloatArray
 
 COLORS = ("#0b4f8a", "#e07b39", "#2a9d63", "#b23a48", "#7b5ea7", "#c9a227", "#3aa6b9", "#8c6d46")
@@ -23,17 +21,6 @@ MOST_MODELS, MOST_VARIANTS = 4, 5
 MOST_WRITTEN = 4  # columns of a map in which the shares are written
 BAR_INCHES = 1.0  # at most, of a bar and the gap below it
 CHARACTERS_AN_INCH = 11
-STYLE: dict[str, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "font.size": 9,
-    "grid.color": "#e6e6e6",
-    "legend.frameon": False,
-    "text.parse_math": False,  # a name may have a $ in it
-}
 
 
 def plot(solved: Solved, file: Path) -> None:
@@ -42,15 +29,12 @@ def plot(solved: Solved, file: Path) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    from matplotlib import rc_context  # noqa: PLC0415 - lazy
     from matplotlib.figure import Figure  # noqa: PLC0415 - lazy
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     rivals, models = on_one_type(solved), _dearest(solved)
     widest = max(len(_serving(solved.allocation.plans[model.name])) for model in models)
     height = max(1.4 + 0.42 * (len(rivals) + 1), 2.5 * len(models)) + 1.0
-    with warnings.catch_warnings(), rc_context(STYLE):
-        warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
+    with drawing():
         figure = Figure(figsize=(6.2 + 2.3 * max(widest, 1), height), dpi=110, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(5.6, 0.6 + 2.3 * max(widest, 1)))
         _draw_costs(halves[0].subplots(), solved, rivals, rows=height / BAR_INCHES)
@@ -61,7 +45,7 @@ def plot(solved: Solved, file: Path) -> None:
             x=0.01,
             ha="left",
         )
-        _save(figure, file)
+        save(figure, file)
 
 
 def _draw_costs(axis: Any, solved: Solved, rivals: Sequence[OneType], *, rows: float) -> None:
@@ -171,12 +155,3 @@ def _dearest(solved: Solved) -> list[ModelDemand]:
 
 def _color(solved: Solved, accelerator: str) -> str:
     return COLORS[solved.case.accelerators.index(accelerator) % len(COLORS)]
-
-
-def _save(figure: Any, file: Path) -> None:
-    try:
-        figure.savefig(file)
-    except OSError as error:
-        raise InputError(
-            str(file), "--plot", "cannot be written", value=error.strerror or str(error), remedy="give another file"
-        ) from error

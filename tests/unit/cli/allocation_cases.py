@@ -121,3 +121,25 @@ def expect_carried(case: dict[str, Any], found: dict[str, Any], target: float = 
             np.testing.assert_allclose(shares[name] * slices, np.rint(shares[name] * slices), atol=1e-9)
     cost = sum(gpu["cost"] * found["replicas"][name] for name, gpu in case["gpu_info"].items())
     assert found["cost_usd_per_hour"] == pytest.approx(cost, abs=1e-9)
+
+
+def text(capsys: pytest.CaptureFixture[str], file: Path, *words: str, code: int = 0) -> str:
+    assert main(["allocate", str(file), *words]) == code
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def large(buckets: int = 30) -> dict[str, Any]:
+    """A case that takes longer than no time at all."""
+    rng = np.random.default_rng(0)
+    speeds = rng.uniform(0.5, 3.0, 6)
+    gpus = {
+        f"g{place}": {
+            "cost": round(float(speed**0.9), 3),
+            "tputs": (speed * rng.uniform(0.5, 1.5, (1, buckets))).tolist(),
+        }
+        for place, speed in enumerate(speeds)
+    }
+    shares = rng.dirichlet(np.ones(buckets)).tolist()
+    return {"gpu_info": gpus, "workload_distribution": [shares], "total_request_rate": 12.0, "slice_factor": 8}

@@ -6,38 +6,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from foresail.cli.allocate import EXAMPLE
-from foresail.cli.main import main
-from tests.unit.cli.allocation_cases import EXAMPLES, FLEET, KEYS, ONE, answer, changed, expect_carried, write
+from tests.unit.cli.allocation_cases import (
+    EXAMPLES,
+    FLEET,
+    KEYS,
+    ONE,
+    answer,
+    changed,
+    expect_carried,
+    large,
+    text,
+    write,
+)
 
 PRICE = "shadow_price_usd_per_gpu_hour"
-
-
-def text(capsys: pytest.CaptureFixture[str], file: Path, *words: str, code: int = 0) -> str:
-    assert main(["allocate", str(file), *words]) == code
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    return printed.out
-
-
-def large(buckets: int = 30) -> dict[str, Any]:
-    """A case that takes longer than no time at all."""
-    rng = np.random.default_rng(0)
-    speeds = rng.uniform(0.5, 3.0, 6)
-    gpus = {
-        f"g{place}": {
-            "cost": round(float(speed**0.9), 3),
-            "tputs": (speed * rng.uniform(0.5, 1.5, (1, buckets))).tolist(),
-        }
-        for place, speed in enumerate(speeds)
-    }
-    shares = rng.dirichlet(np.ones(buckets)).tolist()
-    return {"gpu_info": gpus, "workload_distribution": [shares], "total_request_rate": 12.0, "slice_factor": 8}
 
 
 @pytest.mark.parametrize("semantics", ["fractional", "sliced"])
@@ -112,73 +98,6 @@ def test_anybody_can_recompute_the_bound_from_the_shadow_prices(
     assert found["cost_usd_per_hour"] == pytest.approx(4 * 2.0 + 2 * 6.0)
     assert found["bound_usd_per_hour"] == pytest.approx(6 * least - 8 * prices["F"] - 100 * prices["S"], rel=1e-6)
     assert prices["F"] == pytest.approx(2.0, rel=1e-6)  # two of them save 4 USD/h
-
-
-def twins(current: list[int | None], startup: list[float], priorities: tuple[int, ...] = (0,)) -> dict[str, Any]:
-    """Models that need 4 replicas each, of two variants that are alike but for what runs and how long a start takes."""
-    variants = [
-        {
-            "name": name,
-            "accelerator": name,
-            "gpus_per_replica": 1,
-            "usd_per_hour": 1.0,
-            "capacity_rps": [[1.0]],
-            "current_replicas": count,
-            "startup_seconds": seconds,
-        }
-        for name, count, seconds in zip("AB", current, startup, strict=True)
-    ]
-    models = [
-        {
-            "name": f"m{place}",
-            "priority": priority,
-            "unserved_usd_per_1k_requests": 10.0,
-            "demand_rps": [[3.5]],
-            "variants": variants,
-        }
-        for place, priority in enumerate(priorities)
-    ]
-    return {"accelerators": {"A": {"count": 6}, "B": {"count": 6}}, "models": models}
-
-
-@pytest.mark.parametrize(
-    ("current", "startup", "replicas"),
-    [
-        ([4, 0], [60.0, 60.0], {"A": 4, "B": 0}),
-        ([0, 4], [60.0, 60.0], {"A": 0, "B": 4}),
-        ([1, 3], [60.0, 60.0], {"A": 1, "B": 3}),
-        ([0, 2], [30.0, 600.0], {"A": 2, "B": 2}),
-        ([2, 0], [600.0, 30.0], {"A": 2, "B": 2}),
-    ],
-)
-def test_of_plans_that_cost_the_same_the_nearest_to_what_runs_is_taken(
-    current: list[int | None],
-    startup: list[float],
-    replicas: dict[str, int],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    found = answer(capsys, write(tmp_path, twins(current, startup)))
-    assert found["replicas"]["m0"] == replicas
-    assert (found["status"], found["cost_usd_per_hour"]) == ("optimal", pytest.approx(4.0))
-
-
-@pytest.mark.parametrize("first", [0, 1])
-def test_where_one_of_two_must_move_it_is_the_one_of_lesser_priority(
-    first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Both run on A, which has room for one and a half of them."""
-    case = twins([4, 0], [60.0, 60.0], priorities=(100 * (1 - first), 100 * first))
-    found = answer(capsys, write(tmp_path, case))
-    assert found["replicas"][f"m{first}"] == {"A": 4, "B": 0}
-    assert found["replicas"][f"m{1 - first}"] == {"A": 2, "B": 2}
-
-
-def test_what_runs_never_makes_a_plan_dearer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """B costs a hundred-thousandth less: whatever runs on A goes."""
-    case = changed(twins([4, 0], [600.0, 600.0]), "models.0.variants.1.usd_per_hour", 0.99999)
-    found = answer(capsys, write(tmp_path, case))
-    assert found["replicas"]["m0"] == {"A": 0, "B": 4}
 
 
 def test_a_bucket_that_nothing_serves_is_named_with_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,53 +177,6 @@ def test_shares_that_do_not_sum_to_one_are_taken_as_they_are_and_said(
     )
     file = write(tmp_path, changed(ONE, "workload_distribution", [[1.0, 1.0]]))
     assert "sum to 2: what is planned for is 4 rps" in text(capsys, file)
-
-
-def test_the_text_compares_the_mix_with_each_type_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    told = text(capsys, EXAMPLES / "one-model.json")
-    rows = {line.split()[0]: line for line in told.split("on one type only")[1].splitlines() if line}
-    assert "cannot serve 3 buckets" in rows["L4"]
-    assert "14.68" in rows["A100"]  # 4 GPUs at 3.67
-    assert "4.7 %" in rows["A100"]  # 13.99 against that
-    assert "15.04" in rows["H100"]
-    assert told.rstrip().endswith("no plan costs less.")
-    assert max(map(len, told.splitlines())) <= 110
-
-
-def test_the_text_of_a_fleet_says_what_binds_and_what_it_is_worth(capsys: pytest.CaptureFixture[str]) -> None:
-    told = text(capsys, EXAMPLES / "two-models.json")
-    found = answer(capsys, EXAMPLES / "two-models.json")
-    assert found[PRICE]["H100"] > 0.0
-    assert f"{found[PRICE]['H100']:.2f} USD/h" in told
-    assert "every GPU of H100 is in use" in told
-    assert f"{found['cost_usd_per_hour']:.2f}" in told
-
-
-def test_many_unserved_buckets_are_counted_and_not_all_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    case = changed(large(), "gpu_info", {"g": {"cost": 1.0, "tputs": [[0.0] * 30]}})
-    assert "and 20 more" in text(capsys, write(tmp_path, case), code=1)
-
-
-def test_names_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    case = changed(ONE, "gpu_info.[bold]g[/]", ONE["gpu_info"]["small"])  # type: ignore[index]
-    assert "[bold]g[/]" in text(capsys, write(tmp_path, case))
-
-
-@pytest.mark.parametrize("name", ["one-model.json", "two-models.json"])
-def test_the_plot_is_written_beside_the_answer(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
-    file = tmp_path / "plan.png"
-    assert answer(capsys, EXAMPLES / name, "--plot", str(file))["status"] == "optimal"
-    assert file.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_plot_of_what_cannot_be_carried_is_drawn_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
-    case = changed(ONE, "gpu_info", {"g": {"cost": 1.0, "tputs": [[0.0, 0.0]]}})
-    answer(capsys, write(tmp_path, case), "--plot", str(tmp_path / "plan.png"), code=1)
-    assert (tmp_path / "plan.png").stat().st_size > 0
 
 
 def test_the_example_of_the_help_runs_from_the_checkout() -> None:
