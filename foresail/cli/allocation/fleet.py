@@ -72,20 +72,21 @@ def _variant(field: Field, accelerators: Sequence[str], shape: tuple[int, ...]) 
         )
     least, most = field["min_replicas"], field["max_replicas"]
     current, startup = field["current_replicas"], field["startup_seconds"]
-    candidate = Candidate(
+    min_replicas = 0 if least.absent else least.whole()
+    max_replicas = None if most.absent else most.whole()
+    if max_replicas is not None and min_replicas > max_replicas:
+        least.fail(f"is above max_replicas, which is {max_replicas}", "lower it or raise max_replicas")
+    return Candidate(
         name=field["name"].text(),
         accelerator=accelerator.text(),
         gpus_per_replica=field["gpus_per_replica"].whole(least=1),
         usd_per_hour=field["usd_per_hour"].number("give USD per hour of one replica"),
         capacity_rps=shaped(field["capacity_rps"], shape, "demand_rps"),
-        min_replicas=0 if least.absent else least.whole(),
-        max_replicas=None if most.absent else most.whole(),
+        min_replicas=min_replicas,
+        max_replicas=max_replicas,
         current_replicas=None if current.absent else current.whole(),
         startup_seconds=0.0 if startup.absent else startup.number("give seconds"),
     )
-    if candidate.max_replicas is not None and candidate.min_replicas > candidate.max_replicas:
-        least.fail(f"is above max_replicas, which is {candidate.max_replicas}", "lower it or raise max_replicas")
-    return candidate
 
 
 def _check_names(field: Field, names: Sequence[str]) -> None:
