@@ -25,7 +25,7 @@ COPY policies policies
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM build AS build-forecaster
-RUN uv sync --frozen --no-dev --no-editable --extra train --extra history
+RUN uv sync --frozen --no-dev --no-editable --extra train --extra history --extra objects
 
 FROM ${PYTHON_IMAGE} AS runtime
 ENV PATH=/opt/foresail/bin:$PATH
@@ -38,7 +38,7 @@ ENTRYPOINT ["foresail"]
 FROM runtime AS forecaster
 COPY --from=build-forecaster /opt/foresail /opt/foresail
 EXPOSE 8090
-# Artifacts are kept in a volume that is mounted there.
+# Artifacts are kept in a volume that is mounted there, and copied to the object store that --artifacts may name.
 CMD ["forecaster", "--listen", "0.0.0.0:8090", "--artifacts", "/var/lib/foresail"]
 
 FROM runtime AS operator

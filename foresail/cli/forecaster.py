@@ -10,7 +10,12 @@ EXAMPLE = "foresail forecaster --prometheus http://127.0.0.1:9090 --artifacts ./
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags; what is absent comes from --config, then from the defaults."""
     parser.add_argument("--prometheus", metavar="URL", help="where the engines' metrics are")
-    parser.add_argument("--artifacts", metavar="DIR", help="where everything is kept (default: ./artifacts)")
+    parser.add_argument(
+        "--artifacts",
+        metavar="DIR|URL",
+        help="where everything is kept: a folder, or s3://BUCKET/PREFIX, gs://… or az://… (default: ./artifacts)",
+    )
+    parser.add_argument("--working-copy", metavar="DIR", help="beside a URL: its working copy (default: ./artifacts)")
     parser.add_argument("--listen", metavar="HOST:PORT", help="forecasts, health and metrics (default 127.0.0.1:8090)")
     parser.add_argument(
         "--train-every-seconds", metavar="S", type=float, help="between trainings of a workload (default 21600)"

@@ -16,7 +16,14 @@ from foresail.forecaster.metrics import ForecasterMetrics
 from foresail.forecaster.questions import Questions
 
 
-def create_app(desk: Desk, metrics: ForecasterMetrics, *, max_bytes: int, problem: Callable[[], str]) -> FastAPI:
+def create_app(
+    desk: Desk,
+    metrics: ForecasterMetrics,
+    *,
+    max_bytes: int,
+    problem: Callable[[], str],
+    store: Callable[[], str] | None = None,
+) -> FastAPI:
     """Make the application.
 
     Args:
@@ -24,14 +31,16 @@ def create_app(desk: Desk, metrics: ForecasterMetrics, *, max_bytes: int, proble
         metrics: Shown.
         max_bytes: Longest request.
         problem: Why the process should be restarted, empty when it should not.
+        store: Why nothing is copied to the object store, empty when all is; None: there is none.
     """
     app = FastAPI(title="Foresail forecaster", version=__version__, docs_url=None, redoc_url=None)
     _add_forecasts(app, desk, max_bytes)
-    _add_health(app, desk, problem)
+    _add_health(app, desk, problem, store)
 
     @app.get("/v1/models")
     async def models() -> JSONResponse:
-        return JSONResponse({"missing": desk.missing, "models": desk.models()})
+        told = {} if store is None else {"store": store() or "ok"}
+        return JSONResponse({"missing": desk.missing, "models": desk.models()} | told)
 
     @app.get("/metrics")
     async def show_metrics() -> Response:
@@ -53,10 +62,11 @@ def _add_forecasts(app: FastAPI, desk: Desk, max_bytes: int) -> None:
         return Response(await desk.answer(questions), media_type="application/json")
 
 
-def _add_health(app: FastAPI, desk: Desk, problem: Callable[[], str]) -> None:
+def _add_health(app: FastAPI, desk: Desk, problem: Callable[[], str], store: Callable[[], str] | None) -> None:
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
-        return _health(problem())
+        """A store that fails is told, and is no reason for a restart."""
+        return _health(problem(), **({} if store is None else {"store": store() or "ok"}))
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
@@ -80,8 +90,8 @@ def _told(error: ValidationError) -> str:
     return f"{place}: {first['msg']}, got {str(first.get('input'))[:60]!r}"
 
 
-def _health(problem: str) -> JSONResponse:
-    return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
+def _health(problem: str, **told: str) -> JSONResponse:
+    return JSONResponse({"status": problem or "ok"} | told, status_code=503 if problem else 200)
 
 
 def _refusal(sentence: str, *, status: int) -> JSONResponse:

@@ -82,6 +82,13 @@ class Desk:
         self._metrics.note_served(key, served)
         return served
 
+    async def adopt(self, key: WorkloadKey, folder: Path, stamp: str) -> Served | None:
+        """Take in what was kept elsewhere, None: what is here is not older; raises ArtifactError."""
+        served = await self._in_thread(lambda: self._shelf.adopt(key, folder, stamp))
+        if served is not None:
+            self._metrics.note_served(key, served)
+        return served
+
     async def remove(self, key: WorkloadKey) -> None:
         """Forget a workload."""
         await self._in_thread(lambda: self._shelf.remove(key))

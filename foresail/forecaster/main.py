@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import IO
 
 import uvicorn
+from fastapi import FastAPI
 
 from foresail.domain.errors import SettingsError
 from foresail.forecaster.app import create_app
+from foresail.forecaster.copies import Copies
 from foresail.forecaster.desk import Desk
 from foresail.forecaster.metrics import ForecasterMetrics
+from foresail.forecaster.mirror import Mirror
+from foresail.forecaster.objects import open_objects
 from foresail.forecaster.register import Register
 from foresail.forecaster.settings import Settings
 from foresail.forecaster.shelf import Shelf
@@ -35,31 +39,41 @@ async def run(settings: Settings) -> int:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    folder = Path(settings.artifacts)
+    folder = settings.folder
     with _locked(folder), _listen(settings.listen_host, settings.listen_port) as listener:
         metrics = ForecasterMetrics()
         register = Register.open(folder / "workloads.json", settings.train_every_seconds)
         desk = Desk(Shelf(folder), register, metrics)
-        trainer = Trainer(settings, register, put=desk.put, remove=desk.remove, metrics=metrics)
+        mirror = _open_mirror(settings, register, metrics, desk)
+        trainer = Trainer(settings, register, put=desk.put, remove=desk.remove, metrics=metrics, mirror=mirror)
         host, port = listener.getsockname()[:2]
-        logger.info("prometheus=%s artifacts=%s listening=%s:%s", settings.prometheus_url, folder, host, port)
-        return await _live(settings, desk, trainer, metrics, listener, stop)
+        told = (settings.prometheus_url, folder, settings.store_url or "none", host, port)
+        logger.info("prometheus=%s artifacts=%s store=%s listening=%s:%s", *told)
+        training = asyncio.create_task(_train(desk, trainer, mirror), name="trainer")
+        app = _make_app(settings, desk, metrics, training, mirror)
+        return await _live(app, training, desk, listener, stop)
 
 
-async def _live(
-    settings: Settings,
-    desk: Desk,
-    trainer: Trainer,
-    metrics: ForecasterMetrics,
-    listener: socket.socket,
-    stop: asyncio.Event,
-) -> int:
-    training = asyncio.create_task(_train(desk, trainer), name="trainer")
+def _open_mirror(settings: Settings, register: Register, metrics: ForecasterMetrics, desk: Desk) -> Mirror | None:
+    if settings.store_url is None:
+        return None
+    copies = Copies(open_objects(settings.store_url))
+    return Mirror(settings, copies, register, metrics, adopt=desk.adopt)
 
+
+def _make_app(
+    settings: Settings, desk: Desk, metrics: ForecasterMetrics, training: asyncio.Task[None], mirror: Mirror | None
+) -> FastAPI:
     def problem() -> str:
         return "nothing is trained any more" if training.done() else ""
 
-    app = create_app(desk, metrics, max_bytes=settings.max_request_bytes, problem=problem)
+    store = None if mirror is None else lambda: mirror.problem
+    return create_app(desk, metrics, max_bytes=settings.max_request_bytes, problem=problem, store=store)
+
+
+async def _live(
+    app: FastAPI, training: asyncio.Task[None], desk: Desk, listener: socket.socket, stop: asyncio.Event
+) -> int:
     server = _Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
     asked = asyncio.create_task(stop.wait(), name="stop")
@@ -76,12 +90,19 @@ async def _live(
     return 1 if ended else 0
 
 
-async def _train(desk: Desk, trainer: Trainer) -> None:
+async def _train(desk: Desk, trainer: Trainer, mirror: Mirror | None) -> None:
     await desk.load()
     if desk.missing:
         logger.error("%s is not installed: nothing is trained and nothing forecast", desk.missing)
         await asyncio.Event().wait()
-    await trainer.run()
+    if mirror is None:
+        await trainer.run()
+        return
+    await mirror.begin()
+    try:
+        await asyncio.gather(trainer.run(), mirror.run())
+    finally:
+        mirror.close()
 
 
 @contextmanager

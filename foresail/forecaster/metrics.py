@@ -50,6 +50,17 @@ class ForecasterMetrics:
         self.serves = Gauge(
             "foresail_forecaster_serves", "Whether a model earned its seat.", [*OBJECT], registry=registry
         )
+        self.copies = Counter(
+            "foresail_forecaster_copies_total",
+            "Copies of artifacts between the working copy and the object store, by what came of them.",
+            ["result"],
+            registry=registry,
+        )
+        self.owed = Gauge(
+            "foresail_forecaster_owed_copies", "Workloads whose newest training is not stored.", registry=registry
+        )
+        for result in ("stored", "fetched", "refused", "failed"):
+            self.copies.labels(result)
         for result in ("trained", "failed"):
             self.trainings.labels(result)
         for result in ("served", "unavailable"):

@@ -140,6 +140,38 @@ class Register:
             if key not in there:
                 entry.trained_at, entry.trained_for = None, None
 
+    def tell(self, key: WorkloadKey) -> bytes:
+        """What is known of one workload, for another register to adopt; empty: nothing."""
+        entry = self.entries.get(key)
+        return b"" if entry is None else json.dumps(_write(entry), indent=1).encode()
+
+    def adopt(self, key: WorkloadKey, told: bytes, now: float, asked_at: float) -> None:
+        """Know what another register told of a workload, whose training was taken in.
+
+        Args:
+            key: Whose.
+            told: By `tell`; what cannot be understood is left, and the workload is trained anew when it is asked for.
+            now: Nothing that was told is later.
+            asked_at: At the earliest, so that there is time to be asked again.
+        """
+        try:
+            entry = _read(json.loads(told))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("what was known of %s cannot be read: %s", key, " ".join(str(error).split()))
+            return
+        known = self.entries.get(key)
+        trained_at = entry.trained_at
+        if entry.subject.key != key or trained_at is None or not trained_at <= now or key == self.training:
+            return
+        if known is None:
+            self.entries[key] = Entry(
+                entry.subject, min(max(entry.asked_at, asked_at), now), trained_at, entry.trained_for
+            )
+        elif (known.trained_at or 0.0) < trained_at:
+            known.trained_at, known.trained_for = trained_at, entry.trained_for
+            known.failures, known.failure = 0, ""
+        self.save()
+
     def forget(self, before: float) -> list[WorkloadKey]:
         """Strike off who was not asked for since `before`."""
         gone = [key for key, entry in self.entries.items() if entry.asked_at < before]

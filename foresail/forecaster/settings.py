@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from foresail.domain.errors import SettingsError
 from foresail.operator.values import DEFAULT_PROMETHEUS_URL, Grammar, read_file
+
+SEPARATOR: Final = "://"
+STORES: Final = "a URL like s3://BUCKET/PREFIX, gs://…, az://… or file:///FOLDER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class Settings:
 
     Args:
         prometheus_url: Root of a Prometheus, Thanos or Mimir query API.
-        artifacts: Folder of everything that is kept; one forecaster at a time uses it.
+        artifacts: Folder of everything that is kept, or the URL of an object store that copies of it are kept in.
+        working_copy: Folder of everything that is kept where `artifacts` is a URL; one forecaster at a time uses it.
         listen_host: Address on which forecasts are served.
         listen_port: Port of the same; 0 takes a free one.
         train_every_seconds: Between two trainings of a workload.
@@ -33,6 +39,7 @@ class Settings:
 
     prometheus_url: str = DEFAULT_PROMETHEUS_URL
     artifacts: str = "artifacts"
+    working_copy: str = "artifacts"
     listen_host: str = "127.0.0.1"
     listen_port: int = 8090
     train_every_seconds: float = 21_600.0
@@ -45,6 +52,16 @@ class Settings:
     prometheus_ca_file: str | None = None
     prometheus_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     max_request_bytes: int = 16 * 2**20
+
+    @property
+    def store_url(self) -> str | None:
+        """The object store that copies are kept in, None: there is none."""
+        return self.artifacts if SEPARATOR in self.artifacts else None
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        return Path(self.artifacts if self.store_url is None else self.working_copy)
 
 
 # Least and most of each number.
@@ -76,4 +93,24 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None and name != "config"}
     config = flags.get("config")
     values = {} if config is None else GRAMMAR.understand(read_file(str(config)), str(config))
-    return Settings(**(values | GRAMMAR.understand(given, "foresail forecaster")))
+    settings = Settings(**(values | GRAMMAR.understand(given, "foresail forecaster")))
+    if settings.store_url is not None:
+        _check_store(settings.store_url)
+    return settings
+
+
+def _check_store(url: str) -> None:
+    """Refuse what is no URL of a store, and what should not be written down."""
+    scheme, _, place = url.partition(SEPARATOR)
+    problem, shown = "", url
+    if not scheme.isalnum() or not scheme.islower():
+        problem = "begins with no protocol"
+    elif scheme in ("http", "https"):
+        problem = "is of a web server, which keeps nothing"
+    elif "@" in place.partition("/")[0]:
+        problem, shown = "holds credentials", f"{scheme}{SEPARATOR}…@{place.partition('@')[2]}"
+    elif not place.strip("/") or any(sign in place for sign in "?# "):
+        problem = "names no place in a store"
+    if problem:
+        remedy = f"write a folder, or {STORES}; credentials are found in the environment"
+        raise SettingsError("foresail forecaster", "artifacts", problem, value=shown, remedy=remedy)

@@ -28,7 +28,7 @@ from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE, Card
 from foresail.forecasting.demand.serve import ForecastRequest
 
 PAST_FILE = "past.npz"  # beside card and weights
-REFUSED, TRAINING = ".refused", ".training"
+REFUSED, TRAINING, FETCHED = ".refused", ".training", ".fetched"
 KEPT: Final = 2  # trainings of a workload
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ class Shelf:
 
     def load(self) -> None:
         """Look through the folder; never fails for what lies in it."""
-        shutil.rmtree(self.folder / TRAINING, ignore_errors=True)  # what was being trained when a process ended
+        for half_done in (TRAINING, FETCHED):  # when a process ended
+            shutil.rmtree(self.folder / half_done, ignore_errors=True)
         for key, place in places(self.folder):
             self._load_newest(key, place)
 
@@ -95,10 +96,27 @@ class Shelf:
         Raises:
             ArtifactError: It is not what it should be.
         """
+        return self._take_in(key, fresh, f"{now * 1000:015.0f}")  # a name that sorts as the instants do
+
+    def adopt(self, key: WorkloadKey, fresh: Path, stamp: str) -> Served | None:
+        """Take in the folder of a training that was kept elsewhere; None: what lies here is not older, and stays.
+
+        Raises:
+            ArtifactError: It is not what it should be.
+        """
+        if any(path.name >= stamp for path in stamps_of(self.folder, key)):
+            return None
+        try:
+            return self._take_in(key, fresh, stamp)
+        except ArtifactError as error:
+            self.refused[key] = str(error)
+            raise
+
+    def _take_in(self, key: WorkloadKey, fresh: Path, stamp: str) -> Served:
         served = self._read(fresh)
         place = self.folder / key.namespace / key.name
         place.mkdir(parents=True, exist_ok=True)
-        fresh.replace(place / f"{now * 1000:015.0f}")  # a name that sorts as the instants do
+        fresh.replace(place / stamp)
         self.served[key] = served
         self.refused.pop(key, None)
         for old in stamps(place)[KEPT:]:
@@ -172,6 +190,12 @@ def places(folder: Path) -> list[tuple[WorkloadKey, Path]]:
 def stamps(place: Path) -> list[Path]:
     """The trainings of a workload, the newest first."""
     return sorted((path for path in place.iterdir() if path.is_dir() and path.name.isdecimal()), reverse=True)
+
+
+def stamps_of(folder: Path, key: WorkloadKey) -> list[Path]:
+    """The same, of a workload that need not have any."""
+    place = folder / key.namespace / key.name
+    return stamps(place) if place.is_dir() else []
 
 
 def _unreadable(folder: Path, error: Exception) -> ArtifactError:

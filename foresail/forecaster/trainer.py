@@ -16,6 +16,7 @@ from typing import Final
 from foresail.domain.errors import ArtifactError
 from foresail.domain.workload import WorkloadKey
 from foresail.forecaster.metrics import ForecasterMetrics
+from foresail.forecaster.mirror import Mirror
 from foresail.forecaster.questions import Subject
 from foresail.forecaster.register import Register
 from foresail.forecaster.settings import Settings
@@ -41,6 +42,7 @@ class Trainer:
         put: Takes in the folder of a training.
         remove: Forgets the artifacts of a workload.
         metrics: Told how it went.
+        mirror: Told what is to be copied to a store, None: nothing is.
         command: Of a training.
     """
 
@@ -52,6 +54,7 @@ class Trainer:
         put: Put,
         remove: Remove,
         metrics: ForecasterMetrics,
+        mirror: Mirror | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._settings = settings
@@ -59,6 +62,7 @@ class Trainer:
         self._put = put
         self._remove = remove
         self._metrics = metrics
+        self._mirror = mirror
         self._command = tuple(command)
 
     async def run(self) -> None:
@@ -66,6 +70,8 @@ class Trainer:
         while True:
             now = time.time()
             for key in self._register.forget(now - self._settings.forget_hours * 3600.0):
+                if self._mirror is not None:
+                    self._mirror.forget(key)
                 await self._remove(key)
             entry = self._register.next_due(now)
             if entry is None:
@@ -76,7 +82,7 @@ class Trainer:
     async def train(self, subject: Subject, now: float) -> None:
         """Train one workload, and say how it went."""
         key, began = subject.key, time.monotonic()
-        folder = Path(self._settings.artifacts) / TRAINING
+        folder = self._settings.folder / TRAINING
         shutil.rmtree(folder, ignore_errors=True)
         self._register.begin(key, now)
         try:
@@ -96,6 +102,8 @@ class Trainer:
             logger.warning("training %s failed after %.0f s: %s", key, seconds, problem)
         else:
             self._register.succeed(key, subject, now)
+            if self._mirror is not None:
+                self._mirror.owe(key)
 
     async def _run(self, subject: Subject, now: float, folder: Path) -> str:
         """Run the process; what went wrong, empty when nothing did."""

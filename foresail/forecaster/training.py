@@ -76,7 +76,7 @@ def train(subject: Subject, settings: Settings, now: float, seed: int, folder: P
         found = fit(past, subject.horizon_seconds, seed)
     except InputError as too_short:
         try:
-            found = fit_peers(Path(settings.artifacts), subject.key, past, subject.horizon_seconds, seed)
+            found = fit_peers(settings.folder, subject.key, past, subject.horizon_seconds, seed)
         except InputError as alone:
             raise too_short from alone
     text, stored = encode(*found)

@@ -101,3 +101,34 @@ def test_it_serves_while_it_trains_and_ends_within_two_seconds_with_all_it_had(t
     (entry,) = json.loads((folder / "workloads.json").read_text())["workloads"]
     assert (entry["failures"], entry["trained_at"]) == (0, None)  # due again, and nobody's failure
     assert "Traceback" not in log.read_text()
+
+
+def test_without_a_volume_it_gets_everything_back_from_its_store_and_ends_in_time(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: make train")
+    pytest.importorskip("fsspec", reason="fsspec is not installed: foresail[objects]")
+    store, copy, log = tmp_path / "store", tmp_path / "copy", tmp_path / "log"
+    kept = put_flow(store / "prod" / "chat" / "000000000000001")
+    flags = ["--listen", "127.0.0.1:0", "--artifacts", f"file://{store}", "--working-copy", str(copy)]
+    with FakePrometheus() as prometheus, log.open("w") as output:
+        command = [sys.executable, *FORESAIL, "forecaster", *flags, "--prometheus", prometheus.url]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            found = wait_for(lambda: re.search(r"listening=(\S+)", log.read_text()), seconds=30, what="its address")
+            assert found is not None
+            url = f"http://{found[1]}"
+            wait_for(lambda: get(f"{url}/v1/models")[1]["models"], seconds=START_SECONDS, what="what is in the store")
+            assert get(f"{url}/healthz") == (200, {"status": "ok", "store": "ok"})
+            assert isinstance(asyncio.run(ask(url)), Forecast)
+
+            began = time.monotonic()
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+            assert time.monotonic() - began < 2.0
+        finally:
+            process.kill()
+            process.wait()
+    fetched = copy / "prod" / "chat" / kept.name
+    assert {path.name: path.read_bytes() for path in fetched.iterdir()} == {
+        path.name: path.read_bytes() for path in kept.iterdir()
+    }
+    assert "Traceback" not in log.read_text()

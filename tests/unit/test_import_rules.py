@@ -65,6 +65,7 @@ PARTS = {
     "foresail.policies.allocation.highs": frozenset({"highspy"}),
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
+    "foresail.forecaster.objects": frozenset({"fsspec", "obstore"}),
     "foresail.cli.plot": frozenset({"matplotlib"}),
     "foresail.cli.figures": frozenset({"matplotlib"}),
     "foresail.cli.allocation.plot": frozenset({"matplotlib"}),

@@ -62,6 +62,7 @@ class House:
         self.desk = Desk(self.shelf, self.register, self.metrics, clock=lambda: NOW)
         self.desk.missing, self.desk.loaded = "", True
         self.problem = ""
+        self.store: str | None = None
 
     def put(self, **card: Any) -> FakeModel:
         served = self.shelf.put(KEY, write_artifact(self.folder / "fresh", make_card(**card)), NOW)
@@ -71,7 +72,8 @@ class House:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
-        app = create_app(self.desk, self.metrics, max_bytes=2**20, problem=lambda: self.problem)
+        store = None if self.store is None else lambda: self.store or ""
+        app = create_app(self.desk, self.metrics, max_bytes=2**20, problem=lambda: self.problem, store=store)
         server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -258,6 +260,22 @@ async def test_health_is_that_of_the_trainer(house: House) -> None:
     assert (await house.send("/healthz"))[0] == 200
     house.problem = "nothing is trained any more"
     assert await house.send("/healthz") == (503, {"status": "nothing is trained any more"})
+
+
+async def test_a_store_that_fails_is_told_and_is_no_reason_for_a_restart(house: House) -> None:
+    assert "store" not in (await house.send("/v1/models"))[1]
+    house.store = ""
+    assert await house.send("/healthz") == (200, {"status": "ok", "store": "ok"})
+    house.store = "s3://bucket: 503 slow down"
+    assert await house.send("/healthz") == (200, {"status": "ok", "store": "s3://bucket: 503 slow down"})
+    assert (await house.send("/v1/models"))[1]["store"] == "s3://bucket: 503 slow down"
+
+
+async def test_what_was_fetched_is_asked_and_shown(house: House) -> None:
+    served = await house.desk.adopt(KEY, write_artifact(house.folder / "fresh"), f"{NOW * 1000:015.0f}")
+    assert served is not None
+    assert isinstance(await house.ask(), Forecast)
+    assert 'foresail_forecaster_serves{name="chat",namespace="prod"} 1.0' in (await house.send("/metrics"))[1]
 
 
 async def test_what_was_forgotten_has_no_series(house: House) -> None:

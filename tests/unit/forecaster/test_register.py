@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from foresail.forecaster.register import FIRST_RETRY_SECONDS, TOUCH_SECONDS, Register
+from foresail.domain.workload import WorkloadKey
+from foresail.forecaster.register import FIRST_RETRY_SECONDS, TOUCH_SECONDS, Entry, Register
 from tests.builders import NOW
 from tests.unit.forecaster.artifacts import KEY, make_subject
 
@@ -123,3 +124,48 @@ def test_on_a_full_disk_it_goes_on_in_memory(register: Register, tmp_path: Path)
 def test_a_damaged_register_is_begun_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "workloads.json").write_text(text)
     assert make_register(tmp_path).entries == {}
+
+
+def make_told(trained_at: float, **changes: object) -> bytes:
+    """What another register tells of a workload that it trained then."""
+    other = Register(Path("/nowhere"), EVERY_SECONDS)
+    subject = make_subject(**changes)
+    other.entries[subject.key] = Entry(subject, trained_at, trained_at, subject)
+    return other.tell(subject.key)
+
+
+def test_what_another_register_told_is_known_from_then_on(tmp_path: Path) -> None:
+    register = make_register(tmp_path)
+    register.adopt(KEY, make_told(NOW), NOW + 60, NOW - 3600)
+    assert make_register(tmp_path).entries[KEY] == Entry(make_subject(), NOW, NOW, make_subject())
+    assert register.tell(WorkloadKey("prod", "code")) == b""
+
+
+@pytest.mark.parametrize(("asked_at", "known"), [(NOW - 60, NOW), (NOW + 30, NOW + 30), (NOW + 90, NOW + 60)])
+def test_it_was_asked_for_between_then_and_now(tmp_path: Path, asked_at: float, known: float) -> None:
+    register = make_register(tmp_path)
+    register.adopt(KEY, make_told(NOW), NOW + 60, asked_at)
+    assert register.entries[KEY].asked_at == known
+
+
+def test_of_a_known_workload_only_a_newer_training_is_adopted(register: Register) -> None:
+    register.begin(KEY, NOW)
+    register.succeed(KEY, make_subject(), NOW)
+    register.begin(KEY, NOW + 10)
+    register.fail(KEY, "no history")
+    asked_at = register.entries[KEY].asked_at
+
+    register.adopt(KEY, make_told(NOW - 60), NOW + 60, NOW + 60)
+    assert (register.entries[KEY].trained_at, register.entries[KEY].failures) == (NOW, 1)
+    register.adopt(KEY, make_told(NOW + 30), NOW + 60, NOW + 60)
+    entry = register.entries[KEY]
+    assert (entry.trained_at, entry.failures, entry.failure, entry.asked_at) == (NOW + 30, 0, "", asked_at)
+
+
+def test_what_is_told_of_another_workload_or_while_it_is_trained_is_left(register: Register, tmp_path: Path) -> None:
+    register.adopt(KEY, make_told(NOW, name="code"), NOW + 60, NOW)
+    assert set(register.entries) == {KEY}
+    assert register.entries[KEY].trained_at is None
+    register.begin(KEY, NOW)
+    register.adopt(KEY, make_told(NOW), NOW + 60, NOW)
+    assert register.entries[KEY].trained_at is None

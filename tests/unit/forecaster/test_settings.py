@@ -34,6 +34,11 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ({"listen": "nowhere"}, ["listen", "127.0.0.1:8090"]),
         ({"prometheus": "there:9090"}, ["prometheus_url", "no http or https URL"]),
         ({"artifacts": ""}, ["artifacts", "no text"]),
+        ({"artifacts": "s3://"}, ["artifacts", "names no place in a store", "s3://BUCKET/PREFIX"]),
+        ({"artifacts": "://bucket"}, ["artifacts", "begins with no protocol"]),
+        ({"artifacts": "simplecache::s3://bucket"}, ["artifacts", "begins with no protocol"]),
+        ({"artifacts": "https://bucket.example.com/x"}, ["artifacts", "is of a web server"]),
+        ({"artifacts": "s3://bucket/a?b=c"}, ["artifacts", "names no place in a store"]),
         ({"prometheus_ca_file": "/nowhere"}, ["prometheus_ca_file", "is no file"]),
     ],
 )
@@ -43,6 +48,29 @@ def test_what_cannot_be_understood_is_refused_with_field_value_and_remedy(
     with pytest.raises(SettingsError) as caught:
         load_settings(flags)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_credentials_in_a_url_are_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"holds credentials, got 's3://…@bucket/x'.*in the environment") as caught:
+        load_settings({"artifacts": "s3://key:secret@bucket/x"})
+    assert "secret" not in str(caught.value)
+
+
+def test_artifacts_are_a_folder_or_a_store_with_a_working_copy() -> None:
+    folder = load_settings({"artifacts": "/var/lib/foresail"})
+    assert (folder.store_url, folder.folder) == (None, Path("/var/lib/foresail"))
+    store = load_settings({"artifacts": "s3://bucket/prefix", "working_copy": "/tmp/copy"})
+    assert (store.store_url, store.folder) == ("s3://bucket/prefix", Path("/tmp/copy"))
+    assert load_settings({"artifacts": "file:///mnt/store"}).folder == Path("artifacts")
+
+
+def test_a_store_that_nothing_speaks_to_is_one_line_on_stderr_and_exit_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--artifacts", "nope://bucket", "--working-copy", str(tmp_path), "--listen", "127.0.0.1:0"]
+    assert main(["forecaster", *flags]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "Protocol not known: nope" in line
 
 
 def test_bad_settings_are_one_line_on_stderr_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:

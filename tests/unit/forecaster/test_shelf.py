@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foresail.domain.errors import ArtifactError
-from foresail.forecaster.shelf import KEPT, PAST_FILE, TRAINING, Shelf
+from foresail.forecaster.shelf import FETCHED, KEPT, PAST_FILE, TRAINING, Shelf
 from foresail.forecasting.card import CARD_FILE, WEIGHTS_FILE
 from tests.builders import NOW
 from tests.unit.forecaster.artifacts import KEY, FakeModel, make_card, write_artifact
@@ -127,6 +127,21 @@ def test_strange_files_in_the_folder_hurt_nothing(tmp_path: Path) -> None:
     (tmp_path / "prod" / "chat" / "notes").mkdir(parents=True)
     (tmp_path / "prod" / "README").write_text("")
     assert make_shelf(tmp_path).served == {}
+
+
+def test_what_was_kept_elsewhere_is_taken_in_where_it_is_newer(tmp_path: Path) -> None:
+    shelf = make_shelf(tmp_path)
+    put(shelf, 1, NOW)
+    for seed, stamp in ((2, NOW), (3, NOW - 1), (4, NOW + 1)):
+        shelf.adopt(KEY, write_artifact(tmp_path / FETCHED, make_card(seed=seed)), f"{stamp * 1000:015.0f}")
+        assert shelf.served[KEY].card.seed == (4 if seed == 4 else 1)
+    assert make_shelf(tmp_path).served[KEY].card.seed == 4
+
+
+def test_what_was_being_fetched_when_a_process_ended_is_swept_away(tmp_path: Path) -> None:
+    write_artifact(tmp_path / FETCHED)
+    assert make_shelf(tmp_path).served == {}
+    assert not (tmp_path / FETCHED).exists()
 
 
 def test_a_workload_is_forgotten_with_its_files(tmp_path: Path) -> None:

@@ -148,6 +148,42 @@ async def test_who_is_not_asked_for_any_more_is_forgotten(tmp_path: Path, good: 
     assert house.register.entries == {}
 
 
+class Told:
+    """A mirror that remembers what it was told, and what was there then."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.told: list[tuple[str, WorkloadKey, float | None, bool]] = []
+
+    def owe(self, key: WorkloadKey) -> None:
+        entry = self.house.register.entries[key]
+        self.told.append(("owe", key, entry.trained_at, key in self.house.shelf.served))
+
+    def forget(self, key: WorkloadKey) -> None:
+        self.told.append(("forget", key, None, key in self.house.shelf.served))
+
+
+async def test_a_mirror_is_told_when_all_is_known_and_before_it_is_forgotten(tmp_path: Path, good: str) -> None:
+    house = House(tmp_path, good)
+    mirror = Told(house)
+    house.trainer._mirror = mirror  # type: ignore[assignment]
+    await house.train()
+    assert mirror.told == [("owe", KEY, NOW, True)]
+
+    house.register.entries[KEY].asked_at = NOW - 8 * 86_400.0
+    running = asyncio.create_task(house.trainer.run())
+    await eventually(lambda: not house.shelf.served, seconds=10, every=0.02)
+    running.cancel()
+    assert mirror.told[1:] == [("forget", KEY, None, True)]
+
+
+async def test_of_a_training_that_fails_a_mirror_is_not_told(tmp_path: Path) -> None:
+    house = House(tmp_path, "pass")
+    house.trainer._mirror = mirror = Told(house)  # type: ignore[assignment]
+    await house.train()
+    assert mirror.told == []
+
+
 def test_a_training_ends_when_its_parent_was_killed(tmp_path: Path) -> None:
     """The real one: nobody is there to kill it, and it must not go on for minutes."""
     job = to_job(make_subject(), Settings(prometheus_url="http://192.0.2.1"), now=NOW, seed=0)

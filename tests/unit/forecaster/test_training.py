@@ -76,7 +76,8 @@ def test_a_token_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 def test_the_service_starts_without_what_trains() -> None:
-    blocked = "import sys; sys.modules |= dict.fromkeys(['torch', 'pyro', 'safetensors', 'prometheus_api_client'])"
+    names = ["torch", "pyro", "safetensors", "prometheus_api_client", "fsspec", "obstore"]
+    blocked = f"import sys; sys.modules |= dict.fromkeys({names})"
     code = f"{blocked}; import foresail.forecaster.main, foresail.cli.forecaster"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
