@@ -24,6 +24,7 @@ LARGE: Manifest = LARGEST | {
         "enabled": True,
         "image": {"repository": "registry.example.com/forecaster", "digest": "sha256:" + "1" * 64},
         "settings": {"train_every_seconds": 3600, "history_hours": 168, "prometheus_headers": {"X-Scope-OrgID": "t"}},
+        "artifacts": {"url": "s3://models/prod", "envSecret": "store"},
         "persistence": {"size": "5Gi", "storageClassName": "fast"},
         "resources": {"requests": {"cpu": "1"}},
     }
@@ -85,7 +86,8 @@ def test_the_forecaster_understands_the_flags_and_settings_it_is_given(
 
     assert container["args"][0] == "forecaster"
     assert (settings.listen_host, settings.listen_port) == ("0.0.0.0", 8090)
-    assert settings.artifacts in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert str(settings.folder) in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert (settings.store_url or "") == values["forecaster"].get("artifacts", {}).get("url", "")
     assert settings.train_every_seconds == values["forecaster"].get("settings", {}).get("train_every_seconds", 21_600)
 
 
@@ -124,6 +126,22 @@ def test_artifacts_are_kept_in_a_claim_unless_they_are_not_to_be(rendering: Helm
     assert named(large, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}  # one at a time may hold them
 
 
+def test_a_store_is_spoken_to_with_the_environment_of_a_secret_or_the_identity_of_an_account(rendering: Helm) -> None:
+    def pod(**artifacts: str) -> Manifest:
+        values = {"forecaster": {"enabled": True, "artifacts": artifacts}}
+        spec: Manifest = named(rendering.template(values), "Deployment")["spec"]["template"]["spec"]
+        return spec
+
+    plain, secret = pod()["containers"][0], pod(url="s3://models/prod", envSecret="store")["containers"][0]
+    assert "--artifacts=/var/lib/foresail" in plain["args"]
+    assert "envFrom" not in plain
+    assert {"--artifacts=s3://models/prod", "--working-copy=/var/lib/foresail"} <= set(secret["args"])
+    assert secret["envFrom"] == [{"secretRef": {"name": "store"}}]
+    account = pod(url="gs://models", serviceAccountName="reader-of-models")
+    assert account["serviceAccountName"] == "reader-of-models"
+    assert account["automountServiceAccountToken"] is False  # it has no business with the API server
+
+
 def test_network_policies_let_the_operator_ask_and_nobody_else(rendering: Helm) -> None:
     manifests = rendering.template(LARGE)
     policy, operators = named(manifests, "NetworkPolicy"), named(manifests, "NetworkPolicy", "foresail")
@@ -156,6 +174,9 @@ def test_the_schema_of_its_settings_has_the_forecasters_limits() -> None:
     [
         ({"settings": {"train_every_second": 1}}, "additional properties 'train_every_second' not allowed"),
         ({"settings": {"history_hours": 0}}, "at '/forecaster/settings/history_hours': minimum: got 0, want 1"),
+        ({"artifacts": {"url": "s3://key:secret@bucket"}}, "at '/forecaster/artifacts/url':"),
+        ({"artifacts": {"url": "/mnt/models"}}, "does not match pattern"),
+        ({"artifacts": {"secret": "store"}}, "additional properties 'secret' not allowed"),
         ({"persistence": {"size": "much"}}, "at '/forecaster/persistence/size': 'much' does not match pattern"),
     ],
 )
