@@ -12,11 +12,13 @@ from foresail.policies.allocation.cost import cost_of
 from foresail.policies.allocation.decompose import Effort, Start, decompose
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
+from foresail.policies.allocation.prove import Known, prove
 from foresail.policies.allocation.unserved import gpus_left, list_unserved
 from foresail.policies.allocation.words import sentence
 
 __all__ = ["FEW_MODELS", "PROVEN_GAP", "allocate"]
 
+GOOD_GAP = 5e-3  # of many models: to close it further takes far longer
 FEW_MODELS = 5  # one program is the quickest proof up to here (measured: its gap at 20 models was 19 %)
 
 
@@ -51,13 +53,25 @@ def allocate(
 
 
 def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Found:
-    """Each model in a program of its own; where time ended all of them early, the relaxation bounds the cost."""
+    """Each model in a program of its own, and one of what may still matter where that leaves a gap.
+
+    Where time ended all of them early, the relaxation bounds the cost.
+    """
     target = terms.target_utilization
     ended = decompose(problem, target_utilization=target, effort=terms.effort, start=start)
     bound = ended.bound_usd_per_hour
     if not np.isfinite(bound):
         bound = Solver(build(problem, target).program, relaxed=True).solve().objective
-    return Found(route_all(problem, ended.replicas, target), bound, ended.prices)
+    found = Found(route_all(problem, ended.replicas, target), bound, ended.prices)
+    left = terms.effort.seconds - ended.seconds
+    gap = max(terms.effort.gap, GOOD_GAP)
+    if ended.bound_usd_per_hour >= (1.0 - gap) * ended.usd_per_hour or left <= 0.0 or not ended.floors:
+        return found
+    known = Known(ended.replicas, ended.usd_per_hour, ended.floors)
+    proven = prove(problem, known, target_utilization=target, gap=gap, seconds=left)
+    routed = found.routed if proven.replicas is None else route_all(problem, proven.replicas, target)
+    better = cost_of(problem, routed) < cost_of(problem, found.routed)
+    return replace(found, routed=routed if better else found.routed, bound=max(bound, proven.bound))
 
 
 def _answer(problem: AllocationProblem, found: Found) -> Allocation:

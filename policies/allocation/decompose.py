@@ -25,6 +25,7 @@ from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.pricing import Offer, Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
+from foresail.policies.allocation.prove import Floor
 from foresail.policies.allocation.rework import rework
 
 SMOOTHING = 0.6  # share of the best prices so far
@@ -35,6 +36,7 @@ SPREAD = 0.3  # of the prices around the best (log scale)
 PATIENCE = 2  # rounds without a better plan
 FAIR_GAP = 1e-2  # above which models are planned anew in groups
 GROUP, SIZES = 4, 3  # models in the smallest group; how often it is doubled where that finds nothing, plus one
+LARGE = 8_000  # columns of a fleet; fewer are better looked through in one program (`prove.py`) than group by group
 CHOICE_SECONDS = 2.0  # at most, for one choice of whole plans
 
 Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
@@ -50,6 +52,7 @@ class Decomposed:
         bound_usd_per_hour: Lagrangian, at `prices`.
         prices: By accelerator, USD per GPU-hour.
         seconds: Of the solver.
+        floors: What the models cost at least at every price that was asked, for whoever goes on from here.
     """
 
     replicas: Replicas
@@ -57,6 +60,7 @@ class Decomposed:
     bound_usd_per_hour: float
     prices: Mapping[str, float]
     seconds: float
+    floors: tuple[Floor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class _Search:
         self._plan = [least_offer(model, self.accelerators) for model in models]
         self._master = Master(self._stock, [{offer.replicas: offer} for offer in self._plan])
         self._bound, self._prices = -np.inf, np.zeros(len(self._stock))
+        self._floors: list[Floor] = []
 
     def recall(self, replicas: Sequence[Sequence[int]]) -> None:
         """Offer plans that are known from before."""
@@ -136,7 +141,8 @@ class _Search:
                 break
             prices = SMOOTHING * self._prices + (1.0 - SMOOTHING) * duals if news else duals
         self._vary(generator := np.random.default_rng(0))
-        self._rework(generator)
+        if sum(pricer.columns for pricer in self._pricers) > LARGE:
+            self._rework(generator)
 
     def _vary(self, generator: np.random.Generator) -> None:
         """Ask at prices around the best ones: whole plans need more to choose from than the relaxation does."""
@@ -179,15 +185,18 @@ class _Search:
         """What was found so far."""
         prices = dict(zip(self.accelerators, self._prices.tolist(), strict=True))
         replicas = tuple(offer.replicas for offer in self._plan)
-        return Decomposed(replicas, self._usd(self._plan), self._bound, prices, self._effort.seconds - self._left())
+        spent = self._effort.seconds - self._left()
+        return Decomposed(replicas, self._usd(self._plan), self._bound, prices, spent, tuple(self._floors))
 
     def _price(self, prices: FloatArray) -> bool:
         """Ask every model at these prices; whether any had a plan that is new."""
-        bound, news = -float(prices @ self._stock), False
+        least, news = np.zeros(len(self._pricers)), False
         for index, pricer in enumerate(self._pricers):
-            least, offer = pricer.price(prices, self._left())
-            bound += least
+            least[index], offer = pricer.price(prices, self._left())
             news |= offer is not None and self._master.add(index, offer)
+        bound = float(least.sum() - prices @ self._stock)
+        if np.isfinite(bound):
+            self._floors.append(Floor(prices, least, bound))
         if bound > self._bound:
             self._bound, self._prices = bound, prices
         return news

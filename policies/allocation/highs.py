@@ -15,16 +15,16 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.linear import IntArray, LinearProgram
 
+_SAFE = {"presolve": "off", "mip_allow_restart": False}
 # Heuristics, symmetry and sub-problems cost more than they find here: without them a model is priced in half the time.
-_LEAN = {
-    "presolve": "off",
-    "mip_allow_restart": False,
+_LEAN = _SAFE | {
     "mip_detect_symmetry": False,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_heuristic_run_rins": False,
     "mip_heuristic_run_rens": False,
     "mip_heuristic_run_root_reduced_cost": False,
 }
+_THOROUGH = _SAFE | {"mip_pscost_minreliable": 1}  # a fleet's program is long: it branches soon rather than well
 GAP = 1e-6  # absolute, USD/h: to this an optimum is proven
 _FOUND = 2  # HiGHS: kSolutionStatusFeasible
 _Status = highspy.HighsModelStatus
@@ -62,17 +62,20 @@ class Solver:
         program: Copied when the solver is made.
         relative_gap: At which a search over whole numbers may stop.
         relaxed: Whole numbers need not be whole.
+        thorough: A large program is searched, where heuristics pay.
 
     Raises:
         SolverError: A cost, a limit or an entry is not a number.
     """
 
-    def __init__(self, program: LinearProgram, *, relative_gap: float = 0.0, relaxed: bool = False) -> None:
+    def __init__(
+        self, program: LinearProgram, *, relative_gap: float = 0.0, relaxed: bool = False, thorough: bool = False
+    ) -> None:
         self._whole = program.whole & (not relaxed)
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
         whole = bool(self._whole.any())
         self._set(output_flag=False, threads=1, mip_abs_gap=GAP, mip_rel_gap=relative_gap, random_seed=0)
-        self._set(**(_LEAN if whole else {}))
+        self._set(**((_THOROUGH if thorough else _LEAN) if whole else {}))
         self._highs.passModel(_lp(program, whole=whole))
         low, high = program.row_limits()
         self._holds_at_zero = bool((low <= 0.0).all() and (high >= 0.0).all())
@@ -94,6 +97,10 @@ class Solver:
     def seconds(self) -> float:
         """What all solves so far took."""
         return float(self._highs.getRunTime())
+
+    def start(self, columns: IntArray, values: FloatArray) -> None:
+        """Begin the next search from a solution with these values, if there is one."""
+        self._highs.setSolution(len(columns), columns.astype(np.int32), values)
 
     def set_costs(self, columns: IntArray, costs: FloatArray) -> None:
         """Give columns other costs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.highs import Solver
-from foresail.policies.allocation.linear import IntArray, LinearProgram
-from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, most_replicas, traffic_of
+from foresail.policies.allocation.linear import LinearProgram
+from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, gpus_of, most_replicas, traffic_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class Pricer:
         columns = add_model(program, model, traffic, most_replicas(model, traffic, problem.gpus))
         self._cost, self._replicas = program.cost, columns.replicas
         self._least, self._most = program.lower[columns.replicas], program.upper[columns.replicas]
-        self.gpus = _gpus(model, accelerators)
+        self.gpus, self.columns = gpus_of(model, accelerators), program.columns
         self._solver = Solver(program)
 
     def price(self, prices: FloatArray, seconds: float | None) -> tuple[float, Offer | None]:
@@ -87,7 +87,7 @@ def least_offer(model: ModelDemand, accelerators: tuple[str, ...]) -> Offer:
     usd = sum(_least_usd(candidate) for candidate in model.candidates)
     unserved_rps = float(model.demand_rps[model.demand_rps > TRAFFIC_RPS].sum())
     usd += unserved_rps * SECONDS_PER_HOUR * (model.unserved_usd_per_request or 0.0)
-    return Offer(tuple(replicas.tolist()), usd, replicas @ _gpus(model, accelerators))
+    return Offer(tuple(replicas.tolist()), usd, replicas @ gpus_of(model, accelerators))
 
 
 def _least_usd(candidate: Candidate) -> float:
@@ -96,13 +96,3 @@ def _least_usd(candidate: Candidate) -> float:
     change = 0 if now is None else least - now
     switch = max(change, 0) * candidate.start_usd_per_hour + max(-change, 0) * candidate.stop_usd_per_hour
     return least * candidate.usd_per_hour + switch
-
-
-def _gpus(model: ModelDemand, accelerators: tuple[str, ...]) -> IntArray:
-    """GPUs of one replica by accelerator, shape (V, A)."""
-    place: Mapping[str, int] = {name: index for index, name in enumerate(accelerators)}
-    gpus = np.zeros((len(model.candidates), len(accelerators)), np.int64)
-    for row, candidate in enumerate(model.candidates):
-        if candidate.accelerator in place:
-            gpus[row, place[candidate.accelerator]] = candidate.gpus_per_replica
-    return gpus

@@ -51,6 +51,7 @@ class ModelColumns:
         pair_bucket: Shape (P,), which bucket with traffic.
         pair_variant: Shape (P,).
         unserved: Shape (B,), empty when all must be served.
+        all: Every column of the model, those of changes included; replicas come first.
     """
 
     replicas: IntArray
@@ -58,6 +59,7 @@ class ModelColumns:
     pair_bucket: IntArray
     pair_variant: IntArray
     unserved: IntArray
+    all: IntArray
 
 
 def by_priority(models: Sequence[ModelDemand]) -> tuple[ModelDemand, ...]:
@@ -101,16 +103,28 @@ def add_model(
         most: Shape (V,): no more replicas than these, whatever the reason.
         slices: Shares come in multiples of 1/slices, as in the paper; None: any share.
     """
+    first = program.columns
     pair_bucket, pair_variant = np.nonzero(np.isfinite(traffic.load))
     replicas = _add_replicas(program, model, most)
     shares = program.add_columns(len(pair_bucket), upper=float(slices or 1), whole=slices is not None)
     unserved = _add_unserved(program, model, traffic)
-    columns = ModelColumns(replicas, shares, pair_bucket, pair_variant, unserved)
+    _switch(program, model, replicas)
+    every = np.arange(first, program.columns)
+    columns = ModelColumns(replicas, shares, pair_bucket, pair_variant, unserved, every)
     _serve(program, traffic, columns, slices or 1)
     _fit(program, traffic, columns, slices or 1)
     _cover(program, traffic, columns)
-    _switch(program, model, replicas)
     return columns
+
+
+def gpus_of(model: ModelDemand, accelerators: tuple[str, ...]) -> IntArray:
+    """GPUs of one replica by accelerator, shape (V, A)."""
+    place: Mapping[str, int] = {name: index for index, name in enumerate(accelerators)}
+    gpus = np.zeros((len(model.candidates), len(accelerators)), np.int64)
+    for row, candidate in enumerate(model.candidates):
+        if candidate.accelerator in place:
+            gpus[row, place[candidate.accelerator]] = candidate.gpus_per_replica
+    return gpus
 
 
 def most_replicas(model: ModelDemand, traffic: Traffic, gpus: Mapping[str, int]) -> IntArray:

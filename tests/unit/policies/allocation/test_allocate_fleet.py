@@ -12,7 +12,13 @@ from foresail.policies.allocation.allocate import allocate
 from foresail.policies.allocation.decompose import Effort, Start
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
-from tests.unit.policies.allocation.allocation_cases import ACCELERATORS, least_gpus, least_usd_at, random_fleet
+from tests.unit.policies.allocation.allocation_cases import (
+    ACCELERATORS,
+    least_gpus,
+    least_usd,
+    least_usd_at,
+    random_fleet,
+)
 from tests.unit.policies.allocation.allocation_fleets import crowded_fleet
 
 FAIR = Effort(gap=1e-2, seconds=120.0)
@@ -78,14 +84,14 @@ def test_no_time_leaves_a_plan_within_the_stock_and_a_bound() -> None:
     assert 0.0 <= hurried.bound_usd_per_hour <= best.usd_per_hour <= hurried.usd_per_hour
 
 
-def test_six_small_models_prove_what_their_prices_prove() -> None:
-    """More models than one program is made for: the bound is that of the prices, to the solver's tolerance."""
+def test_six_small_models_prove_at_least_what_their_prices_prove() -> None:
+    """Prices bound the cost, as anybody can recompute; the program of what may still matter may prove more, no lie."""
     for seed in range(40, 52):
         pairs = [random_fleet(seed * 10 + place, most_models=1, must_serve=False) for place in range(6)]
         models = tuple(replace(pair.models[0], name=f"m{place}") for place, pair in enumerate(pairs))
         stock = {name: 5 + sum(least_gpus(model, name) for model in models) for name in ACCELERATORS}
         problem = AllocationProblem(models, stock)
         found = allocate(problem)
-        exact, floor = (least_usd_at(problem, found.shadow_usd_per_gpu_hour, slack) for slack in (0.0, 3e-6))
+        floor = least_usd_at(problem, found.shadow_usd_per_gpu_hour, slack=3e-6)
         near = 1e-5 * max(found.usd_per_hour, 1.0)
-        assert floor - near <= found.bound_usd_per_hour <= exact + near, seed
+        assert floor - near <= found.bound_usd_per_hour <= least_usd(problem) + near, seed

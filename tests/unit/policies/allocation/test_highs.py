@@ -9,7 +9,7 @@ from foresail.policies.allocation.linear import LinearProgram
 NAN = float("nan")
 
 
-def covering(seed: int, columns: int = 60, rows: int = 30) -> LinearProgram:
+def covering(seed: int, columns: int = 200, rows: int = 100) -> LinearProgram:
     """A covering program over whole numbers that takes far longer than any limit below."""
     generator = np.random.default_rng(seed)
     program = LinearProgram()
