@@ -2,7 +2,8 @@
 
 CASE is JSON: one model as Mélange takes it (gpu_info, workload_distribution, total_request_rate, slice_factor), or a
 fleet that shares a stock of GPUs (accelerators, models). docs/allocation.md says what is decided and what the answer
-means. Exit 0: planned; 1: a bucket with traffic cannot be carried, the answer names it; 2: CASE cannot be understood.
+means. Exit 0: planned, a fleet's unserved demand is in the answer; 1: one model's demand cannot all be served, the
+answer names the bucket; 2: CASE or an option cannot be understood.
 """
 
 from __future__ import annotations
