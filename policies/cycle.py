@@ -15,7 +15,7 @@ from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import Mode, WorkloadKey
 from foresail.policies.allocation.greedy import Stock, by_priority, stock_of
-from foresail.policies.planning.reclaim import reclaim
+from foresail.policies.planning.reclaim import claim, reclaim
 from foresail.policies.planning.share import share
 from foresail.policies.scaling.case import Case, active_rival
 from foresail.policies.scaling.decide import Decided, decide
@@ -65,9 +65,12 @@ def _decide_all(cases: Sequence[Case], stock: Stock, prices: Prices) -> dict[Wor
         for case in filter(_is_settled, equals):
             decided[case.workload.key], stock = _decide(case, stock, prices)
         shared = share([case for case in equals if not _is_settled(case)], stock, prices)
-        left = reclaim(shared, left, stock, prices)
+        claimed, before = claim(shared, left, stock, prices), stock.free_gpus
+        left = reclaim(shared, left, stock, claimed)
         for case in shared:
             decided[case.workload.key], stock = _decide(case, stock, prices)
+        taken = {name: before[name] - free for name, free in stock.free_gpus.items()}
+        stock = stock.without({name: count - taken[name] for name, count in claimed.items()})
     return decided
 
 

@@ -42,6 +42,14 @@ class Free:
             insort(left, left.pop(best) - gpus)
         return replace(self, by_node=tuple(left))
 
+    def without(self, gpus: int) -> Free:
+        """What is left without some, taken from the nodes that have most."""
+        left = []
+        for free in reversed(self.by_node):
+            left.append(free - min(free, max(gpus, 0)))
+            gpus -= free
+        return replace(self, by_node=tuple(sorted(left)))
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:
@@ -67,13 +75,17 @@ class Stock:
         left = free.less(max(variant.gpus_per_replica, 1), replicas)
         return Stock(MappingProxyType({**self.free, variant.accelerator: left}))
 
-    def more(self, gpus: Mapping[str, int]) -> Stock:
-        """With more free GPUs, wherever they are."""
+    def together(self, gpus: Mapping[str, int]) -> Stock:
+        """With more free GPUs, and as if those of an accelerator were on one node."""
         grown = {
-            name: replace(free, by_node=(*free.by_node, *((gpus[name],) if gpus.get(name) else ())))
-            for name, free in (self.free or {}).items()
+            name: replace(free, by_node=(free.total + gpus.get(name, 0),)) for name, free in (self.free or {}).items()
         }
         return Stock(None if self.free is None else MappingProxyType(grown))
+
+    def without(self, gpus: Mapping[str, int]) -> Stock:
+        """What is left when some are kept, of the nodes with most free ones: there what waits for them fits soonest."""
+        kept = {name: free.without(gpus.get(name, 0)) for name, free in (self.free or {}).items()}
+        return Stock(None if self.free is None else MappingProxyType(kept))
 
     def _free(self, variant: Variant) -> Free | None:
         if self.free is None or variant.accelerator is None:

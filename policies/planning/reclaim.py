@@ -2,6 +2,9 @@
 
 Taken is what it lacks and no more, from the least priority first, down to the minima. Nobody gives who is himself in
 the dark, in a person's hands, or not ours to scale: an unknown demand, an override, an open schedule, a rival.
+
+What it waits for stays claimed until it has it: GPUs that are too few for a replica yet, or lie on several nodes, or
+that a replica without a node does not take. If lesser ones took them meanwhile they would give them back at once.
 """
 
 from __future__ import annotations
@@ -21,27 +24,39 @@ from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.schedule import open_schedule
 
 
-def reclaim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
+def claim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, prices: Prices) -> Gpus:
+    """GPUs by accelerator that cases of one priority are to have beside those on which they run, if any of them lacks.
+
+    Args:
+        shared: Cases of one priority with what each gets of the free GPUs.
+        lesser: Cases of lesser priority.
+        stock: What is free.
+        prices: Of losses.
+    """
+    if not any(map(_lacks, shared)):
+        return {}
+    givers, coming = [case for case in lesser if may_give(case)], _coming(lesser)
+    if givers or coming:
+        more = stock.together(_spare_gpus(givers)).together(coming)
+        shared = share([replace(case, planned=None) for case in shared], more, prices)
+    return _to_bind(shared, tuple(stock.free_gpus))
+
+
+def reclaim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, claimed: Gpus) -> list[Case]:
     """The lesser cases with what they must give.
 
     Args:
         shared: Cases of one priority with what each gets of the free GPUs.
         lesser: Cases of lesser priority, in the order in which they take.
         stock: What is free.
-        prices: Of losses.
+        claimed: GPUs that the greater priority is to have.
     """
-    givers = [case for case in lesser if may_give(case)]
-    spare = _gpus(givers, [_spare(case) for case in givers])
-    if not spare or not any(_lacks(case) for case in shared):
+    free, coming = stock.free_gpus, _coming(lesser)
+    lacking = {name: count - free[name] - coming.get(name, 0) for name, count in claimed.items()}
+    if not any(count > 0 for count in lacking.values()):
         return list(lesser)
-    coming = _gpus(lesser, [[seat.replicas.draining for seat in case.seats] for case in lesser])
-    free = stock.free_gpus
-    ideal = share([replace(case, planned=None) for case in shared], stock.more(spare).more(coming), prices)
-    lacking = {
-        name: count - free.get(name, 0) - coming.get(name, 0) for name, count in _to_bind(ideal, tuple(free)).items()
-    }
     named = next((case for case in shared if _lacks(case)), shared[0])
-    return _take(lesser, givers, lacking, f"{named.workload.key}, whose priority is {named.workload.priority}")
+    return _take(lesser, lacking, f"{named.workload.key}, whose priority is {named.workload.priority}")
 
 
 def may_give(case: Case) -> bool:
@@ -71,6 +86,15 @@ def _spare(case: Case) -> list[int]:
     return [max(current - least, 0) for current, least in zip(case.current, case.least, strict=True)]
 
 
+def _spare_gpus(givers: Sequence[Case]) -> Gpus:
+    return _gpus(givers, map(_spare, givers))
+
+
+def _coming(cases: Sequence[Case]) -> Gpus:
+    """GPUs of pods that are on their way out."""
+    return _gpus(cases, [[seat.replicas.draining for seat in case.seats] for case in cases])
+
+
 def _gpus(cases: Sequence[Case], replicas: Iterable[Sequence[int]]) -> dict[str, int]:
     """GPUs by accelerator of some replicas of each case."""
     total: dict[str, int] = {}
@@ -93,11 +117,11 @@ def _to_bind(cases: Sequence[Case], accelerators: Sequence[str]) -> dict[str, in
     return dict(zip(accelerators, total.astype(int).tolist(), strict=True))
 
 
-def _take(lesser: Sequence[Case], givers: Sequence[Case], lacking: Gpus, whose: str) -> list[Case]:
+def _take(lesser: Sequence[Case], lacking: Gpus, whose: str) -> list[Case]:
     """From the last in line, as many replicas of each pool as hold what is lacking."""
     left = dict(lacking)
     given: dict[WorkloadKey, tuple[int, ...]] = {}
-    for case in reversed(givers):
+    for case in filter(may_give, reversed(lesser)):
         taken = []
         for seat, spare in zip(case.seats, _spare(case), strict=True):
             name, size = seat.variant.accelerator or "", seat.variant.gpus_per_replica

@@ -34,7 +34,7 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
     """
     accelerators = tuple(sorted(stock.free_gpus))
     free = np.array([float(stock.free_gpus[name]) for name in accelerators])
-    if not accelerators or (_wanted(cases, accelerators) <= free).all():
+    if not accelerators or ((_wanted(cases, accelerators) <= free).all() and all(_fits(case, stock) for case in cases)):
         return list(cases)
     offered = [_offers(case, stock, prices) for case in cases]
     roles = [(case, role) for case, own in zip(cases, offered, strict=True) for role in own]
@@ -48,6 +48,13 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
 def planned_of(case: Case) -> tuple[Choice, ...]:
     """What a case gets: what it wants where nobody had to share."""
     return tuple(role.offers.best for role in case.offers) if case.planned is None else case.planned
+
+
+def _fits(case: Case, stock: Stock) -> bool:
+    """Whether a workload alone could have what it wants: GPUs scattered over nodes hold no large replica."""
+    seats = within(case, stock).seats
+    wanted = [(seats[v], n) for role in case.offers for v, n in zip(role.seats, role.offers.best.counts, strict=True)]
+    return all(seat.most is None or n <= seat.most for seat, n in wanted)
 
 
 def _without_swaps(case: Case, prices: Prices) -> Case:
