@@ -17,7 +17,7 @@ from foresail.policies.allocation.greedy import Stock
 from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.pricing import Offer
 from foresail.policies.planning.usage import starts
-from foresail.policies.scaling.bayes import Choice, RoleOffers
+from foresail.policies.scaling.bayes import Choice, Offers, RoleOffers
 from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.choices import weigh_by_role
 from foresail.policies.scaling.gather import within
@@ -38,7 +38,11 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
         return list(cases)
     offered = [_offers(case, stock, prices) for case in cases]
     roles = [(case, role) for case, own in zip(cases, offered, strict=True) for role in own]
-    chosen = _choose([_priced(case, role, accelerators, free) for case, role in roles], free)
+    gpus = [starts(case, role.seats, role.offers.counts, accelerators) for case, role in roles]
+    anyway = [own.min(axis=0) for own in gpus]  # a minimum above what runs: it is nothing to choose
+    free = np.maximum(free - np.sum(anyway, axis=0), 0.0)
+    asked = zip(roles, gpus, anyway, strict=True)
+    chosen = _choose([_priced(role.offers, own - least, free) for (_, role), own, least in asked], free)
     if chosen is None:
         return [_without_swaps(case, prices) for case in cases]
     choices = iter(role.offers.choice(index) for (_, role), index in zip(roles, chosen, strict=True))
@@ -79,9 +83,9 @@ def _offers(case: Case, stock: Stock, prices: Prices) -> tuple[RoleOffers, ...]:
     return weigh_by_role(within(case, stock), case.needs, prices, capped=True)
 
 
-def _priced(case: Case, role: RoleOffers, accelerators: Sequence[str], free: FloatArray) -> dict[int, Offer]:
-    """Offers by index: those that fit, and of those that take the same GPUs the one that loses least."""
-    gpus, loss = starts(case, role.seats, role.offers.counts, accelerators), role.offers.loss_usd_per_hour
+def _priced(offers: Offers, gpus: FloatArray, free: FloatArray) -> dict[int, Offer]:
+    """Offers by index: those that fit, and of those that take the same GPUs, shape (N, A), the one that loses least."""
+    loss = offers.loss_usd_per_hour
     fits = np.flatnonzero((gpus <= free).all(axis=1))
     best: dict[bytes, int] = {}
     for index in fits[np.argsort(loss[fits], kind="stable")]:

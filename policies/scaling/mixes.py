@@ -45,9 +45,9 @@ def variant_mixes(worth: FloatArray, need: float, *, current: Counts, least: Cou
         missing = max(need - float(rest @ worth), 0.0)
         high = min(int(most[one]), int(np.ceil(missing / worth[one])) + 1)
         tried = _spread(int(least[one]), high, splits)
-        fill = np.ceil(np.maximum(missing - tried * worth[one], 0.0) / worth[other] - ROUNDING).astype(np.intp)
+        fill = np.ceil(np.maximum(missing - tried * worth[one], 0.0) / worth[other] - ROUNDING)
         around = np.clip(fill[:, None] + np.array(AROUND), least[other], most[other])
-        found.append(_with(rest, one, np.repeat(tried, len(AROUND)), other, around.ravel()))
+        found.append(_with(rest, one, np.repeat(tried, len(AROUND)), other, around.ravel().astype(np.intp)))
     return np.unique(np.vstack(found), axis=0)
 
 

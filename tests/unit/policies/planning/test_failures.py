@@ -97,6 +97,17 @@ def test_a_solver_that_runs_out_of_time_lowers_nobody(monkeypatch: pytest.Monkey
     assert all("no way to share the pools was found in time" in decision.steps[0].message for decision in decisions)
 
 
+def test_a_minimum_beyond_what_there_is_keeps_nobody_from_sharing() -> None:
+    """It is asked for whatever is chosen; that it has no room is no reason to say that no way was found."""
+    variants = (make_variant("h100", min_replicas=4), make_variant("a100", min_replicas=0))
+    observed = [make_variant_observation("h100", 1), make_variant_observation("a100", 2)]
+    raised = make_observation(make_workload("b", variants=variants), variants=observed)
+    decisions = decide(both("a"), raised, pools=[make_pool("h100", free=1), make_pool("a100", free=20)], rps=40)
+    assert [counts(decision)["h100"] for decision in decisions] == [5, 4]
+    assert (counts(decisions[0])["a100"] or 0) * 3 >= 40 - 5 * 6
+    assert not any("in time" in step.message for decision in decisions for step in decision.steps)
+
+
 def test_the_solver_is_deterministic() -> None:
     pools = [make_pool("h100", free=2), make_pool("a100", free=3)]
     first, second = (decide(both("a"), both("b", h100=4), both("c", h100=2), pools=pools, rps=40) for _ in range(2))

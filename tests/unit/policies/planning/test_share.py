@@ -131,7 +131,10 @@ def test_pools_are_not_exceeded_and_no_choice_among_the_offers_loses_less(
     assert (np.sum(taken, axis=0) <= limit).all()
     stock = stock_of({name: make_pool(name, free=count) for name, count in free.items()})
     offers = [sharing._offers(case, stock, Prices())[0] for case in cases]
-    kept = [sharing._priced(case, role, names, limit.astype(float)) for case, role in zip(cases, offers, strict=True)]
+    kept = [
+        sharing._priced(role.offers, starts(case, role.seats, role.offers.counts, names), limit.astype(float))
+        for case, role in zip(cases, offers, strict=True)
+    ]
     best = min(
         sum(offer.usd_per_hour for offer in chosen)
         for chosen in product(*[list(own.values()) for own in kept])

@@ -49,6 +49,12 @@ def test_many_variants_are_tried_without_end_of_counts() -> None:
     assert (counts @ worth >= 299.0).any()
 
 
+def test_a_need_beyond_all_counting_takes_all_there_is() -> None:
+    """A spike in the data may ask for more replicas than an integer holds."""
+    bounds = {"current": np.array([1, 1]), "least": np.array([0, 0]), "most": np.array([5, 7])}
+    assert [5, 7] in variant_mixes(np.array([1.0, 1e-3]), 1e18, **bounds).tolist()
+
+
 @given(
     st.lists(st.tuples(prices, needs), min_size=2, max_size=2),
     st.sampled_from([0.5, 0.9, 0.99]),
