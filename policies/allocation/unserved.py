@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand, Unserved
+from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.linear import INFINITY
+from foresail.policies.allocation.program import SECONDS_PER_HOUR
 from foresail.policies.allocation.routing import Routed
 
 Left = Mapping[str, int]  # GPUs that no plan uses, by accelerator with a cap
@@ -53,10 +56,29 @@ def _why(model: ModelDemand, routed: Routed, bucket: tuple[int, int], left: Left
     ]
     if not able:
         return "no variant can serve requests of this size: add one with a longer context or more memory"
-    full = [_limit(candidate, count, left) for candidate, count in able]
-    if all(full):
-        return f"{'; '.join(dict.fromkeys(full))}: raise what binds or lower the demand"
-    return "one more replica costs more than it would save: raise the price of unserved requests"
+    able.sort(key=lambda pair: pair[0].gpus_per_replica)
+    limits = {candidate.name: _limit(candidate, count, left) for candidate, count in able}
+    if all(limits.values()):
+        # Where the smallest replica has no room on an accelerator, no other has.
+        by_accelerator = {candidate.accelerator: limits[candidate.name] for candidate, _ in reversed(able)}
+        return f"{'; '.join(dict.fromkeys(by_accelerator.values()))}: raise what binds or lower the demand"
+    roomy = [candidate for candidate, _ in able if not limits[candidate.name]]
+    if all(_saved_usd(model, candidate, routed.left_rps) <= candidate.usd_per_hour for candidate in roomy):
+        return "one more replica costs more than it would save: raise the price of unserved requests"
+    return "the search ended before it was served: allow it more time"
+
+
+def _saved_usd(model: ModelDemand, candidate: Candidate, left_rps: FloatArray) -> float:
+    """What one more replica would save, in USD/h: the dearest of what is left, as far as it carries."""
+    price, room, saved = model.unserved_usd_per_request, 1.0, 0.0
+    if price is None:
+        return INFINITY
+    able = (left_rps > 0.0) & (candidate.capacity_rps > 0.0)
+    # What a replica saves if it serves only that bucket grows with its capacity there.
+    for capacity, rps in sorted(zip(candidate.capacity_rps[able], left_rps[able], strict=True), reverse=True):
+        share = min(room, float(rps / capacity))
+        saved, room = saved + share * float(capacity) * SECONDS_PER_HOUR * price, room - share
+    return saved
 
 
 def _limit(candidate: Candidate, count: int, left: Left) -> str:

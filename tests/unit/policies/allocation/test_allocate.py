@@ -174,3 +174,17 @@ def test_what_is_no_quantity_is_refused_before_it_is_planned_with(number: float)
 def test_a_capacity_of_another_shape_than_the_demand_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity_rps of v must be shaped as demand_rps"):
         model([1.0, 2.0], variant("v", [1.0]))
+
+
+def test_of_the_variants_of_one_accelerator_the_smallest_says_that_it_is_full() -> None:
+    large, small = variant("large", [4.0], gpus_per_replica=4), variant("small", [1.0])
+    found = plan_of([model([9.0], large, small, price=1.0)], {"A": 2})
+    assert found.unserved[0].reason == "0 GPUs of A are left and small needs 1: raise what binds or lower the demand"
+
+
+def test_a_search_that_was_cut_off_blames_no_price() -> None:
+    """Demand that a free GPU would serve for less than it costs to leave was not left for its price."""
+    fleet = [model([0.5 + place / 10], variant("v", [1.0]), price=1.0, name=f"m{place}") for place in range(8)]
+    found = allocate(AllocationProblem(tuple(fleet), {"A": 20}), effort=Effort(seconds=0.0))
+    reasons = {one.reason for one in found.unserved}
+    assert reasons == {"the search ended before it was served: allow it more time"}
