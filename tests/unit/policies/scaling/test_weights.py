@@ -39,6 +39,17 @@ def test_who_is_not_ready_yet_or_is_to_go_gets_nothing() -> None:
     assert weights_of(case, (3, 0)) == {"h100": 1.0, "l4": 0.0}
 
 
+@pytest.mark.parametrize(("ready", "share"), [(0, 0.0), (1, 0.25)])
+def test_one_of_unknown_capacity_counts_like_the_weakest_and_gets_nothing_without_a_replica(
+    ready: int, share: float
+) -> None:
+    """Else its Service would keep the weight that it had, whether a replica stands behind it or not."""
+    observed = [make_variant_observation("h100", 3), make_variant_observation("l4", ready)]
+    profiles = [PROFILES[0], make_accelerator("l4", rps=None)]
+    case = make_case(make_observation(WORKLOAD, variants=observed), accelerators=profiles)
+    assert weights_of(case, (3, ready)) == {"h100": 1.0 - share, "l4": share}
+
+
 def test_each_role_has_its_own_weights() -> None:
     variants = (make_variant("h100", role=Role.PREFILL), make_variant("l4", role=Role.DECODE))
     case = make_case(make_observation(make_workload(variants=variants), replicas=4), accelerators=PROFILES)
