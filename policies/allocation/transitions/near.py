@@ -129,7 +129,7 @@ class _Search:
         cost[column] = 1.0
         self._solver.set_costs(np.arange(self._columns), cost)
         self._solver.set_bounds(np.concatenate(self._replicas), *replicas)
-        return self._solver.solve(self._solver.seconds + seconds)
+        return self._solver.solve(seconds)
 
     def _limit(self, column: int, most: float) -> None:
         self._solver.set_bounds(np.array([column]), np.zeros(1), np.array([most]))

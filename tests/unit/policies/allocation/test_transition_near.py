@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from foresail.domain.allocation import AllocationProblem, AllocationStatus, Candidate, ModelDemand
 from foresail.policies.allocation.allocate import allocate
+from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.transitions.answer import counts_of
 from foresail.policies.allocation.transitions.near import change_weight, distance, stay_near
 from tests.unit.policies.allocation.allocation_cases import fleets, random_fleet
@@ -32,6 +33,21 @@ def test_what_runs_stays_where_the_best_plan_is_hardly_cheaper() -> None:
     assert stay_near(problem, best, tolerance=0.06).plans["chat"].replicas == (4, 0)
     assert stay_near(problem, best, tolerance=0.04).plans["chat"].replicas == (3, 1)  # 4.15 is within 4.16
     assert stay_near(problem, best, tolerance=0.0) is best
+
+
+def test_each_program_has_the_time_that_was_given_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit counts from each solve, so time that was spent is not to be added to it."""
+    problem, asked, solve = one_model(current=(4, 0)), list[float | None](), Solver.solve
+    best = allocate(problem)
+
+    def listened(self: Solver, seconds: float | None = None) -> Solution:
+        asked.append(seconds)
+        return solve(self, seconds)
+
+    monkeypatch.setattr(Solver, "seconds", 100.0)
+    monkeypatch.setattr(Solver, "solve", listened)
+    stay_near(problem, best, tolerance=0.06, seconds=3.0)
+    assert [limit for limit in asked if limit is not None] == [3.0] * 3
 
 
 def test_of_plans_as_near_the_cheapest_is_taken() -> None:
