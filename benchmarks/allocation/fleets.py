@@ -27,6 +27,7 @@ GPUS = (1, 2, 4, 8)
 MOST_GPUS = {"L4": 4, "A10G": 4}  # of one replica; others as many as a node has
 GAP = 0.01
 WARM_SECONDS = 3.0
+BUILDING_SECONDS = 0.4  # of them, before and between what the solver does
 UNSERVED_USD_PER_REQUEST = 200.0 / 3600.0  # times one, two or four
 
 
@@ -59,7 +60,7 @@ def measure_fleet(fleet: Fleet, seed: int) -> dict[str, Any]:
     changed = vary(problem, np.random.default_rng(1000 + seed))
     last = tuple(cold.plans[model.name].replicas for model in problem.models)
     again = Start(cold.shadow_usd_per_gpu_hour, last)
-    warm, warm_seconds = _timed(changed, Effort(GAP, WARM_SECONDS), again)
+    warm, warm_seconds = _timed(changed, Effort(GAP, WARM_SECONDS - BUILDING_SECONDS), again)
     return {
         "seed": seed,
         "variants": sum(len(model.candidates) for model in problem.models),
