@@ -23,7 +23,8 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.master import Master
-from foresail.policies.allocation.pricing import Offer, Pricer, least_offer
+from foresail.policies.allocation.offer import Offer
+from foresail.policies.allocation.pricing import Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
 from foresail.policies.allocation.prove import Floor
 from foresail.policies.allocation.rework import rework

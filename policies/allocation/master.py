@@ -9,7 +9,7 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.highs import GAP, Solver
 from foresail.policies.allocation.linear import LinearProgram
-from foresail.policies.allocation.pricing import Offer
+from foresail.policies.allocation.offer import Offer
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,22 +10,8 @@ from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, Candidate
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.linear import LinearProgram
+from foresail.policies.allocation.offer import Offer
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, gpus_of, most_replicas, traffic_of
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Offer:
-    """A plan of one model.
-
-    Args:
-        replicas: By candidate.
-        usd_per_hour: Replicas and unserved demand at list prices.
-        gpus: Shape (A,), in use by accelerator with a cap.
-    """
-
-    replicas: tuple[int, ...]
-    usd_per_hour: float
-    gpus: FloatArray
 
 
 class Pricer:

@@ -14,8 +14,7 @@ import numpy as np
 
 from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.allocation.greedy import Stock
-from foresail.policies.allocation.master import Master
-from foresail.policies.allocation.pricing import Offer
+from foresail.policies.allocation.offer import Offer
 from foresail.policies.planning.usage import starts
 from foresail.policies.scaling.bayes import Choice, Offers, RoleOffers
 from foresail.policies.scaling.case import Case
@@ -101,5 +100,7 @@ def _worthy(gpus: FloatArray) -> BoolArray:
 
 def _choose(offers: Sequence[dict[int, Offer]], free: FloatArray) -> list[int] | None:
     """The index of the offer that is taken, for each; None when time ran out before anything was found."""
+    from foresail.policies.allocation.master import Master  # noqa: PLC0415 - the solver: 6 MB that most operators never need
+
     found = Master(free, [{offer.replicas: offer for offer in own.values()} for own in offers]).choose(SECONDS)
     return None if found is None else [offer.replicas[0] for offer in found]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import permutations, product
 
 import numpy as np
@@ -142,3 +144,9 @@ def test_pools_are_not_exceeded_and_no_choice_among_the_offers_loses_less(
     )
     loss = sum(choice.loss_usd_per_hour for case in result for choice in planned_of(case))
     assert loss <= best * (1 + 1e-5) + 1e-9
+
+
+def test_the_solver_is_not_loaded_before_pools_are_shared() -> None:
+    """It takes memory that an operator with roomy pools never needs."""
+    code = "import sys, foresail.policies.cycle; sys.exit('highspy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
