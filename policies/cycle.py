@@ -6,7 +6,7 @@ Pure: the operator calls it with live data, the simulator with a trace, the test
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import compress, groupby
 
 from foresail.domain.decision import CycleResult
 from foresail.domain.forecast import Forecast
@@ -62,13 +62,14 @@ def _decide_all(cases: Sequence[Case], stock: Stock, prices: Prices) -> dict[Wor
     for _, level in groupby(cases, key=_level):
         size = len(list(level))
         equals, left = left[:size], left[size:]
-        for case in filter(_is_settled, equals):
-            decided[case.workload.key], stock = _decide(case, stock, prices)
-        shared = share([case for case in equals if not _is_settled(case)], stock, prices)
+        settled = [_is_settled(case) for case in equals]
+        for case in compress(equals, settled):
+            decided[case.workload.key], stock = _decide(case, stock, prices, keeps=False)
+        shared = share([case for case, done in zip(equals, settled, strict=True) if not done], stock, prices)
         claimed, before = claim(shared, left, stock, prices), stock.free_gpus
         left = reclaim(shared, left, stock, claimed)
         for case in shared:
-            decided[case.workload.key], stock = _decide(case, stock, prices)
+            decided[case.workload.key], stock = _decide(case, stock, prices, keeps=case.demand_known)
         taken = {name: before[name] - free for name, free in stock.free_gpus.items()}
         stock = stock.without({name: count - taken[name] for name, count in claimed.items()})
     return decided
@@ -85,12 +86,12 @@ def _is_settled(case: Case) -> bool:
     return not case.offers or case.override is not None or active_rival(case) is not None
 
 
-def _decide(case: Case, stock: Stock, prices: Prices) -> tuple[Decided, Stock]:
-    """A decision and what it leaves: what a workload is to have is kept for it, even if it may not take all at once."""
+def _decide(case: Case, stock: Stock, prices: Prices, *, keeps: bool) -> tuple[Decided, Stock]:
+    """A decision and what it leaves; `keeps`: what the workload is to have stays for it, though it may not take all."""
     seated = within(case, stock)
     found = decide(seated, prices)
     if case.workload.mode is Mode.AUTO:
-        planned = {} if _is_settled(case) or not case.demand_known else found.memory.last_required
+        planned = found.memory.last_required if keeps else {}
         counts = {variant.name: variant.desired or 0 for variant in found.decision.variants}
         for seat in seated.seats:
             count = max(counts[seat.name], planned.get(seat.name, 0))

@@ -77,9 +77,18 @@ def _wanted(cases: Sequence[Case], accelerators: Sequence[str]) -> FloatArray:
 
 
 def _offers(case: Case, stock: Stock, prices: Prices) -> tuple[RoleOffers, ...]:
-    if not isinstance(case.needs, Needs):
-        return ()
-    return weigh_by_role(within(case, stock), case.needs, prices, capped=True)
+    """What fits of what was weighed, where the best of it does; else weighed anew within the caps."""
+    seated = within(case, stock)
+    if _fits(case, stock):
+        return tuple(RoleOffers(role.seats, _within(role, seated)) for role in case.offers)
+    return weigh_by_role(seated, case.needs, prices, capped=True) if isinstance(case.needs, Needs) else ()
+
+
+def _within(role: RoleOffers, case: Case) -> Offers:
+    caps = [case.seats[v].most for v in role.seats]
+    most = np.array([np.inf if cap is None else cap for cap in caps])
+    kept = (role.offers.counts <= most).all(axis=1)
+    return Offers(role.offers.counts[kept], role.offers.loss_usd_per_hour[kept], role.offers.unserved_replicas[kept])
 
 
 def _priced(offers: Offers, gpus: FloatArray, free: FloatArray) -> dict[int, Offer]:

@@ -21,6 +21,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -108,8 +109,9 @@ class Offers:
     @property
     def by_total(self) -> dict[int, float]:
         """Least expected loss by total count."""
-        totals = self.counts.sum(axis=1)
-        return {int(n): float(self.loss_usd_per_hour[totals == n].min()) for n in np.unique(totals)}
+        totals, first = np.unique(self.counts.sum(axis=1), return_index=True)
+        least = np.minimum.reduceat(self.loss_usd_per_hour, first)
+        return dict(zip(totals.tolist(), least.tolist(), strict=True))
 
     def choice(self, index: int) -> Choice:
         """One of them."""
@@ -148,7 +150,7 @@ def weigh(
     if not limits.swaps:
         counts = np.vstack([_descend(low, limits.least, order), counts])
     elif len(required) > 1:
-        need = float(np.quantile(reference, rates.critical_ratio, method="inverted_cdf"))
+        need = float(np.sort(reference)[max(math.ceil(rates.critical_ratio * len(reference)) - 1, 0)])
         bounds = {"current": np.array(current), "least": np.array(limits.least), "most": np.array(limits.most)}
         counts = np.vstack([counts, variant_mixes(worth.mean(axis=1), need, **bounds)])
         counts = counts[np.argsort(counts.sum(axis=1), kind="stable")]

@@ -8,6 +8,7 @@ the minima and from what runs: what runs is where a change is cheapest.
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -20,7 +21,8 @@ Counts = NDArray[np.intp]
 MOST_COUNTS = 1500  # over all pairs: with two variants and more than 125 replicas, not each count is tried
 LEAST_SPLITS = 4  # of one pair, however many there are
 ROUNDING = 1e-9
-AROUND = (-1, 0, 1)  # replicas around those that just carry the quantile, as it is the expected loss that decides
+# Replicas around those that just carry the quantile, as it is the expected loss that decides.
+AROUND = np.array([-1, 0, 1])
 
 
 def variant_mixes(worth: FloatArray, need: float, *, current: Counts, least: Counts, most: Counts) -> Counts:
@@ -33,30 +35,28 @@ def variant_mixes(worth: FloatArray, need: float, *, current: Counts, least: Cou
         least: Shape (V,).
         most: Shape (V,).
     """
-    bases = np.unique([least, np.clip(current, least, most)], axis=0)
-    variants = range(len(worth))
-    splits = max(MOST_COUNTS // (len(bases) * len(AROUND) * len(worth) * (len(worth) - 1)), LEAST_SPLITS)
-    found = [bases]
-    for base, one, other in product(bases, variants, variants):
-        if one == other:
-            continue
+    pairs = [(one, other) for one in range(len(worth)) for other in range(len(worth)) if one != other]
+    kept = np.clip(current, least, most)
+    bases = [least, kept] if len(worth) > 2 else [least]  # of two variants a pair leaves no other at its base
+    splits = max(MOST_COUNTS // (len(bases) * len(AROUND) * len(pairs)), LEAST_SPLITS)
+    found = [least[None, :], kept[None, :]]
+    for base, (one, other) in product(bases, pairs):
         rest = base.copy()
         rest[[one, other]] = 0
         missing = max(need - float(rest @ worth), 0.0)
-        high = min(int(most[one]), int(np.ceil(missing / worth[one])) + 1)
+        high = min(int(most[one]), math.ceil(missing / worth[one]) + 1)
         tried = _spread(int(least[one]), high, splits)
         fill = np.ceil(np.maximum(missing - tried * worth[one], 0.0) / worth[other] - ROUNDING)
-        around = np.clip(fill[:, None] + np.array(AROUND), least[other], most[other])
-        found.append(_with(rest, one, np.repeat(tried, len(AROUND)), other, around.ravel().astype(np.intp)))
-    return np.unique(np.vstack(found), axis=0)
+        counts = np.repeat(rest[None, :], len(tried) * len(AROUND), axis=0)
+        counts[:, one] = np.repeat(tried, len(AROUND))
+        counts[:, other] = np.minimum(np.maximum(fill[:, None] + AROUND, least[other]), most[other]).ravel()
+        found.append(counts)
+    return np.vstack(found)
 
 
 def _spread(low: int, high: int, most: int) -> Counts:
     """At most so many counts from low to high, both among them."""
-    return np.unique(np.linspace(low, max(low, high), min(max(high - low, 0) + 1, most)).astype(np.intp))
-
-
-def _with(rest: Counts, one: int, ones: Counts, other: int, others: Counts) -> Counts:
-    counts = np.repeat(rest[None, :], len(ones), axis=0)
-    counts[:, one], counts[:, other] = ones, others
-    return counts
+    high = max(low, high)
+    if high - low < most:
+        return np.arange(low, high + 1)
+    return np.linspace(low, high, most).astype(np.intp)
