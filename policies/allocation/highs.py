@@ -25,6 +25,7 @@ _LEAN = _SAFE | {
     "mip_heuristic_run_root_reduced_cost": False,
 }
 _THOROUGH = _SAFE | {"mip_pscost_minreliable": 1}  # a fleet's program is long: it branches soon rather than well
+TOLERANCE, TIGHT = 1e-6, 1e-7  # of rows and of whole numbers: HiGHS's own, and a second try's
 GAP = 1e-6  # absolute, USD/h: to this an optimum is proven
 _FOUND = 2  # HiGHS: kSolutionStatusFeasible
 _Status = highspy.HighsModelStatus
@@ -87,11 +88,20 @@ class Solver:
             SolverError: It gave up for another reason than time.
         """
         self._set(time_limit=highspy.kHighsInf if seconds is None else max(seconds, 0.0))
-        self._highs.run()
-        status = self._highs.getModelStatus()
+        status = self._run()
+        if status not in _ANSWERS:
+            # A solution that is off by the tolerance may be called an error; within a tighter one there is another.
+            self._set(mip_feasibility_tolerance=TIGHT)
+            self._highs.clearSolver()
+            status = self._run()
+            self._set(mip_feasibility_tolerance=TOLERANCE)
         if status not in _ANSWERS:
             raise SolverError(f"HiGHS ended with {self._highs.modelStatusToString(status)!r}: no answer to build on")
         return self._read(status)
+
+    def _run(self) -> Any:
+        self._highs.run()
+        return self._highs.getModelStatus()
 
     @property
     def seconds(self) -> float:

@@ -188,3 +188,15 @@ def test_a_search_that_was_cut_off_blames_no_price() -> None:
     found = allocate(AllocationProblem(tuple(fleet), {"A": 20}), effort=Effort(seconds=0.0))
     reasons = {one.reason for one in found.unserved}
     assert reasons == {"the search ended before it was served: allow it more time"}
+
+
+def test_a_fleet_on_which_the_solver_gave_up_at_its_usual_tolerance_is_answered() -> None:
+    """Found by chance: a trickle beside demand whose best variants have no GPU."""
+    other = {"accelerator": "C", "gpus_per_replica": 1}
+    wide = Candidate("v1", "B", 4, 4.0, np.array([[2.0, 1.0], [1.5, 1.5]]), 2)
+    twins = [Candidate(name, usd_per_hour=1.0, capacity_rps=np.full((2, 2), 2.0), **other) for name in ("v0", "v2")]  # type: ignore[arg-type]
+    hard = ModelDemand("m0", np.array([[1e-6, 2.5], [0.5, 2.5]]), (twins[0], wide, twins[1]))
+    priced = model([1.0], variant("v0", [2.0]), variant("v1", [2.0]), name="m1", price=0.001)
+    found = plan_of([hard, priced], {"A": 4, "B": 38, "C": 0}, target_utilization=0.5)
+    assert found.plans["m0"].replicas == (0, 9, 0)
+    assert found.plans["m0"].utilization.max() <= 0.5 + 1e-6
