@@ -12,11 +12,11 @@ from foresail.policies.allocation.cost import cost_of
 from foresail.policies.allocation.decompose import Effort, Start, decompose
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
-from foresail.policies.allocation.prove import Known, prove
-from foresail.policies.allocation.unserved import gpus_left, list_unserved
+from foresail.policies.allocation.prove import prove
+from foresail.policies.allocation.unserved import left_by, list_unserved
 from foresail.policies.allocation.words import sentence
 
-__all__ = ["FEW_MODELS", "PROVEN_GAP", "allocate"]
+__all__ = ["FEW_MODELS", "PROVEN_GAP", "allocate", "answer"]
 
 GOOD_GAP = 5e-3  # of many models: to close it further takes far longer
 FEW_MODELS = 5  # one program is the quickest proof up to here (measured: its gap at 20 models was 19 %)
@@ -48,8 +48,8 @@ def allocate(
     terms = Terms(target_utilization, effort, slices)
     hard = any(model.unserved_usd_per_request is None for model in models)
     if hard or slices is not None or len(models) <= FEW_MODELS:
-        return _answer(ordered, solve_at_once(ordered, terms))
-    return _answer(ordered, _solve_apart(ordered, terms, start))
+        return answer(ordered, solve_at_once(ordered, terms))
+    return answer(ordered, _solve_apart(ordered, terms, start))
 
 
 def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Found:
@@ -67,17 +67,17 @@ def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Foun
     gap = max(terms.effort.gap, GOOD_GAP)
     if ended.bound_usd_per_hour >= (1.0 - gap) * ended.usd_per_hour or left <= 0.0 or not ended.floors:
         return found
-    known = Known(ended.replicas, ended.usd_per_hour, ended.floors)
-    proven = prove(problem, known, target_utilization=target, gap=gap, seconds=left)
+    proven = prove(problem, ended, target_utilization=target, gap=gap, seconds=left)
     routed = found.routed if proven.replicas is None else route_all(problem, proven.replicas, target)
     better = cost_of(problem, routed) < cost_of(problem, found.routed)
     return replace(found, routed=routed if better else found.routed, bound=max(bound, proven.bound))
 
 
-def _answer(problem: AllocationProblem, found: Found) -> Allocation:
+def answer(problem: AllocationProblem, found: Found) -> Allocation:
+    """What was found, priced and said; models in the order of their names."""
     routed = found.routed
     unserved = list_unserved(problem, routed)
-    left = gpus_left(problem, routed)
+    left = left_by(problem, routed)
     usd = cost_of(problem, routed)
     bound = min(found.bound, usd) if found.complete else found.bound
     allocation = Allocation(

@@ -15,12 +15,13 @@ import numpy as np
 from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.cost import cost_of
-from foresail.policies.allocation.decompose import Effort, Replicas, Start, decompose, relaxed_prices
+from foresail.policies.allocation.decompose import Effort, Start, decompose, relaxed_prices
 from foresail.policies.allocation.dive import dive
 from foresail.policies.allocation.fleet import FleetProgram, build, tie
 from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.linear import IntArray
 from foresail.policies.allocation.program import ModelColumns
+from foresail.policies.allocation.replicas import Replicas
 from foresail.policies.allocation.routing import NOTHING, Routed, route
 from foresail.policies.allocation.slices import route_slices
 

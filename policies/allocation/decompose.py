@@ -26,7 +26,7 @@ from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.offer import Offer
 from foresail.policies.allocation.pricing import Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
-from foresail.policies.allocation.prove import Floor
+from foresail.policies.allocation.replicas import Replicas
 from foresail.policies.allocation.rework import rework
 
 SMOOTHING = 0.6  # share of the best prices so far
@@ -40,7 +40,20 @@ GROUP, SIZES = 4, 3  # models in the smallest group; how often it is doubled whe
 LARGE = 8_000  # columns of a fleet; fewer are better looked through in one program (`prove.py`) than group by group
 CHOICE_SECONDS = 2.0  # at most, for one choice of whole plans
 
-Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Floor:
+    """What the models cost at least at some prices.
+
+    Args:
+        prices: By accelerator with a cap, in the order of their names, shape (A,).
+        least: By model, GPUs at their prices included, shape (M,).
+        bound: What no plan costs less than.
+    """
+
+    prices: FloatArray
+    least: FloatArray
+    bound: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def build(
         add_model(program, model, seen, most_replicas(model, seen, gpus), slices=slices)
         for model, seen in zip(by_priority(problem.models), traffic, strict=True)
     )
-    return FleetProgram(program, traffic, columns, _share(program, problem, columns))
+    return FleetProgram(program, traffic, columns, share_stock(program, problem, [own.replicas for own in columns]))
 
 
 def tie(fleet: FleetProgram, pairs: Sequence[IntArray], slices: int = 1) -> None:
@@ -71,21 +71,27 @@ def tie(fleet: FleetProgram, pairs: Sequence[IntArray], slices: int = 1) -> None
         fleet.program.put(rows, columns.replicas[columns.pair_variant[own]], -float(slices))
 
 
-def _share(program: LinearProgram, problem: AllocationProblem, columns: tuple[ModelColumns, ...]) -> dict[str, int]:
-    """Let no accelerator's GPUs be used beyond its stock."""
+def share_stock(program: LinearProgram, problem: AllocationProblem, replicas: Sequence[IntArray]) -> dict[str, int]:
+    """Let no accelerator's GPUs be used beyond its stock; the row of each by name.
+
+    Args:
+        program: Changed.
+        problem: Whose stock and candidates.
+        replicas: Columns by model.
+    """
     names = sorted(problem.gpus)
     rows = program.add_rows(len(names), upper=[float(problem.gpus[name]) for name in names])
     for name, row in zip(names, rows, strict=True):
-        index, gpus = _users(problem, columns, name)
+        index, gpus = _users(problem, replicas, name)
         program.put(row, index, gpus)
     return dict(zip(names, rows.tolist(), strict=True))
 
 
-def _users(problem: AllocationProblem, columns: tuple[ModelColumns, ...], name: str) -> tuple[IntArray, IntArray]:
+def _users(problem: AllocationProblem, replicas: Sequence[IntArray], name: str) -> tuple[IntArray, IntArray]:
     pairs = [
         (column, candidate.gpus_per_replica)
-        for model, own in zip(problem.models, columns, strict=True)
-        for candidate, column in zip(model.candidates, own.replicas, strict=True)
+        for model, own in zip(problem.models, replicas, strict=True)
+        for candidate, column in zip(model.candidates, own, strict=True)
         if candidate.accelerator == name
     ]
     index, gpus = np.array(pairs, np.int64).reshape(-1, 2).T

@@ -23,30 +23,15 @@ import numpy as np
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.decompose import Decomposed, Floor
 from foresail.policies.allocation.fleet import FleetProgram, build
 from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.program import add_model, by_priority, gpus_of, most_replicas, traffic_of
+from foresail.policies.allocation.replicas import Replicas
 
 FLOORS = 6  # prices whose floors are handed over
 ROUNDING = 1e-6  # USD/h, of floors
-
-Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Floor:
-    """What the models cost at least at some prices.
-
-    Args:
-        prices: By accelerator with a cap, in the order of their names, shape (A,).
-        least: By model, GPUs at their prices included, shape (M,).
-        bound: What no plan costs less than.
-    """
-
-    prices: FloatArray
-    least: FloatArray
-    bound: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +42,28 @@ class Proven:
     bound: float
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a fleet: a plan, its cost, and floors."""
-
-    replicas: Replicas
-    usd_per_hour: float
-    floors: tuple[Floor, ...]
-
-
-def prove(problem: AllocationProblem, known: Known, *, target_utilization: float, gap: float, seconds: float) -> Proven:
+def prove(
+    problem: AllocationProblem, known: Decomposed, *, target_utilization: float, gap: float, seconds: float
+) -> Proven:
     """Look for a better plan and a better bound.
 
     Args:
         problem: Every model with a price of unserved demand.
-        known: From the decomposition, with one floor at least.
+        known: What the decomposition ended with, with one floor at least.
         target_utilization: Load over replicas that a plan may reach.
         gap: At which to stop.
         seconds: Of the solver.
     """
-    best = max(known.floors, key=lambda floor: floor.bound)
+    floors = sorted(known.floors, key=lambda floor: -floor.bound)[:FLOORS]
+    best = floors[0]
     worth = (1.0 - gap) * known.usd_per_hour  # a plan that costs less is looked for
     kept = [
         _kept(model, known.replicas[place], problem, target_utilization, best, place, worth)
         for place, model in enumerate(by_priority(problem.models))
     ]
-    fleet = build(_only(problem, kept), target_utilization)
-    floors = sorted(known.floors, key=lambda floor: -floor.bound)[:FLOORS]
-    _add_floors(fleet, _only(problem, kept), floors)
+    smaller = _only(problem, kept)
+    fleet = build(smaller, target_utilization)
+    _add_floors(fleet, smaller, floors)
     solver = Solver(fleet.program, relative_gap=gap, thorough=True)
     solver.start(
         np.concatenate([columns.replicas for columns in fleet.columns]),

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from foresail.domain.allocation import AllocationProblem
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solver
+from foresail.policies.allocation.replicas import Replicas, gpus_left
 
 REWORK_SECONDS = 1.0  # at most, for one group
 REWORK_GAP = 1e-4
-
-Replicas = tuple[tuple[int, ...], ...]  # by model, by candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,8 @@ def rework(
         group: Which models.
         target_utilization: Load over replicas that a plan may reach.
     """
-    left = dict(problem.gpus)
-    for place in set(range(len(problem.models))).difference(group):
-        for candidate, count in zip(problem.models[place].candidates, replicas[place], strict=True):
-            if candidate.accelerator in left:
-                left[candidate.accelerator] -= count * candidate.gpus_per_replica
+    others = sorted(set(range(len(problem.models))).difference(group))
+    left = gpus_left(problem.gpus, [(problem.models[place], replicas[place]) for place in others])
     fleet = build(AllocationProblem(tuple(problem.models[place] for place in group), left), target_utilization)
     solver = Solver(fleet.program, relative_gap=REWORK_GAP)
     x = solver.solve(REWORK_SECONDS).x

@@ -44,7 +44,7 @@ def route(model: ModelDemand, replicas: tuple[int, ...], target_utilization: flo
         shares[bucket, variant] = _shares(traffic, bucket, variant, room)
     left = np.zeros(model.demand_rps.size)
     left[traffic.bucket] = traffic.rps * _missing(shares, traffic.rps)
-    return Routed(_plan(model, replicas, traffic, shares), left.reshape(model.demand_rps.shape))
+    return Routed(plan_of(model, replicas, traffic, shares), left.reshape(model.demand_rps.shape))
 
 
 def _shares(traffic: Traffic, bucket: IntArray, variant: IntArray, room: FloatArray) -> FloatArray:
@@ -85,7 +85,8 @@ def _missing(shares: FloatArray, rps: FloatArray) -> FloatArray:
     return np.where(whole, 0.0, missing)
 
 
-def _plan(model: ModelDemand, replicas: tuple[int, ...], traffic: Traffic, shares: FloatArray) -> ModelPlan:
+def plan_of(model: ModelDemand, replicas: tuple[int, ...], traffic: Traffic, shares: FloatArray) -> ModelPlan:
+    """The plan in which replicas get these shares of the buckets with traffic, shape (B, V)."""
     routing = np.zeros((len(replicas), model.demand_rps.size))
     routing[:, traffic.bucket] = shares.T
     load = (shares * np.where(np.isfinite(traffic.load), traffic.load, 0.0)).sum(axis=0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from foresail.domain.allocation import ModelDemand, ModelPlan
+from foresail.domain.allocation import ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.program import ModelColumns, traffic_of
-from foresail.policies.allocation.routing import Routed
+from foresail.policies.allocation.routing import Routed, plan_of
 
 
 def route_slices(model: ModelDemand, columns: ModelColumns, x: FloatArray, slices: int) -> Routed:
@@ -28,11 +28,6 @@ def route_slices(model: ModelDemand, columns: ModelColumns, x: FloatArray, slice
     replicas = tuple(int(count) for count in x[columns.replicas])
     shares = np.zeros(traffic.load.shape)
     shares[columns.pair_bucket, columns.pair_variant] = np.abs(x[columns.shares]) / slices  # no minus zero
-    load = (shares * np.where(shares > 0.0, traffic.load, 0.0)).sum(axis=0)
-    routing = np.zeros((len(replicas), model.demand_rps.size))
-    routing[:, traffic.bucket] = shares.T
     left = np.zeros(model.demand_rps.size)
     left[traffic.bucket] = traffic.rps * np.rint(slices * (1.0 - shares.sum(axis=1))) / slices
-    shape = model.demand_rps.shape
-    utilization = np.minimum(load / np.maximum(replicas, 1), 1.0)
-    return Routed(ModelPlan(replicas, routing.reshape(-1, *shape), utilization), left.reshape(shape))
+    return Routed(plan_of(model, replicas, traffic, shares), left.reshape(model.demand_rps.shape))

@@ -10,24 +10,20 @@ from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.linear import INFINITY
 from foresail.policies.allocation.program import SECONDS_PER_HOUR
+from foresail.policies.allocation.replicas import gpus_left
 from foresail.policies.allocation.routing import Routed
 
 Left = Mapping[str, int]  # GPUs that no plan uses, by accelerator with a cap
 
 
-def gpus_left(problem: AllocationProblem, routed: list[Routed]) -> dict[str, int]:
+def left_by(problem: AllocationProblem, routed: list[Routed]) -> dict[str, int]:
     """GPUs that the plan does not use, by accelerator with a cap."""
-    left = dict(problem.gpus)
-    for model, own in zip(problem.models, routed, strict=True):
-        for candidate, count in zip(model.candidates, own.plan.replicas, strict=True):
-            if candidate.accelerator in left:
-                left[candidate.accelerator] -= count * candidate.gpus_per_replica
-    return left
+    return gpus_left(problem.gpus, zip(problem.models, (own.plan.replicas for own in routed), strict=True))
 
 
 def list_unserved(problem: AllocationProblem, routed: list[Routed]) -> tuple[Unserved, ...]:
     """All demand without a replica: what must be served first, then the dearest."""
-    left = gpus_left(problem, routed)
+    left = left_by(problem, routed)
     found = [
         (*_worth(model.unserved_usd_per_request, rps), Unserved(model.name, bucket, rps, why))
         for model, own in zip(problem.models, routed, strict=True)

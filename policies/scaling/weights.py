@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from foresail.domain.snapshot import Demand
 from foresail.policies.scaling.capacity import Mix, mix_now, mix_of
 from foresail.policies.scaling.case import Case, Counts
 from foresail.policies.scaling.learning import work_of
@@ -45,6 +46,4 @@ def _unknown(case: Case, seats: Sequence[int]) -> list[int]:
 def _seconds(case: Case, v: int, mix: Mix) -> float:
     """Seconds of one replica for a request of this mix."""
     belief = case.memory.capacity[case.seats[v].name]
-    work = work_of(belief)
-    tokens = mix.input_tokens * work.seconds_per_input_token + mix.output_tokens * work.seconds_per_output_token
-    return tokens * math.exp(-belief.log_mean)
+    return work_of(belief).of(Demand(1.0, *mix)) * math.exp(-belief.log_mean)

@@ -18,10 +18,11 @@ import numpy as np
 
 from foresail.domain.allocation import Allocation, AllocationProblem, ModelDemand
 from foresail.domain.timeseries import FloatArray
+from foresail.policies.allocation.fleet import share_stock
 from foresail.policies.allocation.highs import Solver, SolverError
 from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, most_replicas, traffic_of
-from foresail.policies.allocation.transitions.answer import answer
+from foresail.policies.allocation.transitions.answer import planned
 from foresail.policies.allocation.transitions.share import groups_of, share_of
 
 MUST_SERVE = 5.0
@@ -72,7 +73,7 @@ def look_ahead(
     plans = {name: plan.replicas for name, plan in best.plans.items()}
     for group in groups_of(problem):
         plans |= _plan(share_of(problem, group, plans), scenarios, span, search)
-    return answer(problem, plans, best, search.target_utilization)
+    return planned(problem, plans, best, search.target_utilization)
 
 
 def _plan(
@@ -135,7 +136,7 @@ class _Stages:
     def add(self, problem: AllocationProblem, hours: float) -> IntArray:
         """The replicas' columns of a stage that lasts so many hours."""
         columns = [self._add_model(model, hours) for model in problem.models]
-        self._share(problem, columns)
+        share_stock(self.program, problem, columns)
         return np.concatenate([*columns, np.empty(0, np.int64)])
 
     def add_starts(self, replicas: IntArray, weight: float, *, since: IntArray | None = None) -> None:
@@ -180,12 +181,3 @@ class _Stages:
         most = [most_replicas(one, traffic_of(one, self.target_utilization), gpus) for one in asked]
         limits: IntArray = np.max(most, axis=0)
         return limits
-
-    def _share(self, problem: AllocationProblem, columns: Sequence[IntArray]) -> None:
-        """Let no accelerator's GPUs be used beyond its stock."""
-        names = sorted(problem.gpus)
-        rows = dict(zip(names, self.program.add_rows(len(names), upper=[problem.gpus[n] for n in names]), strict=True))
-        for model, own in zip(problem.models, columns, strict=True):
-            for candidate, column in zip(model.candidates, own, strict=True):
-                if candidate.accelerator in rows:
-                    self.program.put(rows[candidate.accelerator], column, candidate.gpus_per_replica)

@@ -18,7 +18,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.linear import IntArray, LinearProgram
-from foresail.policies.allocation.transitions.answer import answer
+from foresail.policies.allocation.transitions.answer import planned
 from foresail.policies.allocation.transitions.share import Plans, groups_of, share_of
 
 UNKNOWN_STARTUP_SECONDS = 300.0
@@ -50,7 +50,7 @@ def stay_near(
     for group in groups_of(problem):
         search = _Search(share_of(problem, group, plans), problem.models, target_utilization)
         plans |= search.nearest(plans, tolerance, seconds)
-    nearer = answer(problem, plans, best, target_utilization)
+    nearer = planned(problem, plans, best, target_utilization)
     return nearer if distance(problem, nearer) < distance(problem, best) - ROUNDING else best
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from foresail.domain.allocation import AllocationProblem, ModelDemand
 from foresail.policies.allocation.allocate import FEW_MODELS
+from foresail.policies.allocation.replicas import gpus_left
 
 Plans = Mapping[str, tuple[int, ...]]  # replicas by model, by candidate
 
@@ -22,9 +23,6 @@ def groups_of(problem: AllocationProblem) -> Iterator[list[ModelDemand]]:
 
 def share_of(problem: AllocationProblem, models: Sequence[ModelDemand], plans: Plans) -> AllocationProblem:
     """The models with the GPUs that the plans of all others leave."""
-    free, inside = dict(problem.gpus), {model.name for model in models}
-    for model in problem.models:
-        for candidate, count in zip(model.candidates, plans[model.name], strict=True):
-            if model.name not in inside and candidate.accelerator in free:
-                free[candidate.accelerator] -= count * candidate.gpus_per_replica
-    return AllocationProblem(tuple(models), free)
+    inside = {model.name for model in models}
+    others = [(model, plans[model.name]) for model in problem.models if model.name not in inside]
+    return AllocationProblem(tuple(models), gpus_left(problem.gpus, others))

@@ -21,6 +21,12 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return printed.err
 
 
+def expect_named(capsys: pytest.CaptureFixture[str], file: Path, field: str, said: str) -> None:
+    told = refusal(capsys, str(file))
+    assert told.startswith(f"{file}: {field}")
+    assert said in told
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field", "said"),
     [
@@ -55,10 +61,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_bad_field_of_one_model_is_named(
     path: str, value: Any, field: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write(tmp_path, changed(ONE, path, value))
-    told = refusal(capsys, str(file))
-    assert told.startswith(f"{file}: {field}")
-    assert said in told
+    expect_named(capsys, write(tmp_path, changed(ONE, path, value)), field, said)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +93,7 @@ def test_a_bad_field_of_one_model_is_named(
 def test_a_bad_field_of_a_fleet_is_named(
     path: str, value: Any, field: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write(tmp_path, changed(FLEET, path, value))
-    told = refusal(capsys, str(file))
-    assert told.startswith(f"{file}: {field}")
-    assert said in told
+    expect_named(capsys, write(tmp_path, changed(FLEET, path, value)), field, said)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

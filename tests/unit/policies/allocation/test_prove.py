@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from foresail.domain.allocation import AllocationProblem
 from foresail.policies.allocation.decompose import Decomposed, decompose
-from foresail.policies.allocation.prove import Known, prove
+from foresail.policies.allocation.prove import prove
 from tests.unit.policies.allocation.allocation_cases import fleets, least_usd, random_fleet
 
 NEAR = 1e-5
@@ -43,7 +43,7 @@ def test_the_best_plan_is_found_to_the_gap_and_the_bound_holds(
 ) -> None:
     ended = decompose(problem)
     plan = minimum(problem) if from_scratch else ended.replicas
-    known = Known(plan, usd_of(problem, plan), ended.floors)
+    known = replace(ended, replicas=plan, usd_per_hour=usd_of(problem, plan))
     proven = prove(problem, known, target_utilization=1.0, gap=gap, seconds=60.0)
     best, near = least_usd(problem), NEAR * max(known.usd_per_hour, 1.0)
     found = usd_of(problem, proven.replicas or plan)
@@ -57,8 +57,7 @@ def test_the_best_plan_is_found_to_the_gap_and_the_bound_holds(
 def test_without_time_the_bound_of_the_prices_remains(seconds: float) -> None:
     problem = random_fleet(3, must_serve=False)
     ended: Decomposed = decompose(problem)
-    known = Known(ended.replicas, ended.usd_per_hour, ended.floors)
-    proven = prove(problem, known, target_utilization=1.0, gap=1e-6, seconds=seconds)
+    proven = prove(problem, ended, target_utilization=1.0, gap=1e-6, seconds=seconds)
     assert proven.bound >= ended.bound_usd_per_hour
     assert proven.bound <= least_usd(problem) + NEAR
 
@@ -68,6 +67,5 @@ def test_replicas_that_would_cost_something_to_stop_are_not_forgotten() -> None:
     for seed in range(30):
         problem = random_fleet(seed, must_serve=False, switching=True)
         ended = decompose(problem)
-        known = Known(ended.replicas, ended.usd_per_hour, ended.floors)
-        proven = prove(problem, known, target_utilization=1.0, gap=1e-6, seconds=60.0)
+        proven = prove(problem, ended, target_utilization=1.0, gap=1e-6, seconds=60.0)
         assert proven.bound <= least_usd(problem) + NEAR * max(ended.usd_per_hour, 1.0), seed

@@ -13,6 +13,7 @@ from foresail.policies.allocation.transitions.ahead import Scenario, Span, look_
 from foresail.policies.allocation.transitions.answer import counts_of
 from tests.unit.policies.allocation.allocation_cases import fleets
 from tests.unit.policies.allocation.allocation_fleets import crowded_fleet
+from tests.unit.policies.allocation.transition_cases import expect_within_stock
 
 MINUTE = 60.0
 SPAN = Span(2 * MINUTE, 4 * MINUTE)
@@ -72,13 +73,7 @@ def test_it_serves_now_within_stock_and_never_beats_the_bound(problem: Allocatio
     assert ahead.usd_per_hour >= best.bound_usd_per_hour - 2e-5 * max(best.usd_per_hour, 1.0)
     assert ahead.status in {AllocationStatus.OPTIMAL, AllocationStatus.FEASIBLE}
     counts = counts_of(problem, ahead)
-    for name, stock in problem.gpus.items():
-        assert stock >= sum(
-            counts[own.name, one.name] * one.gpus_per_replica
-            for own in problem.models
-            for one in own.candidates
-            if one.accelerator == name
-        )
+    expect_within_stock(problem, counts)
 
 
 @laws
@@ -98,10 +93,4 @@ def test_many_models_look_ahead_one_at_a_time_within_the_stock() -> None:
     best = allocate(problem)
     ahead = look_ahead(problem, best, [Scenario({own.name: 1.5 * own.demand_rps for own in problem.models}, 1.0)], SPAN)
     counts = counts_of(problem, ahead)
-    for name, stock in problem.gpus.items():
-        assert stock >= sum(
-            counts[own.name, one.name] * one.gpus_per_replica
-            for own in problem.models
-            for one in own.candidates
-            if one.accelerator == name
-        )
+    expect_within_stock(problem, counts)

@@ -14,7 +14,7 @@ from foresail.policies.allocation.transitions.answer import counts_of
 from foresail.policies.allocation.transitions.near import change_weight, distance, stay_near
 from tests.unit.policies.allocation.allocation_cases import fleets, random_fleet
 from tests.unit.policies.allocation.allocation_fleets import crowded_fleet
-from tests.unit.policies.allocation.transition_cases import counts_within
+from tests.unit.policies.allocation.transition_cases import counts_within, expect_within_stock
 
 NEAR = 2e-5  # relative: what a tolerance of 1e-6 of a replica may serve
 laws = settings(max_examples=40, deadline=None)
@@ -111,13 +111,7 @@ def expect_near(problem: AllocationProblem, tolerance: float) -> None:
     assert distance(problem, plan) <= distance(problem, best)
     assert best.status is AllocationStatus.INFEASIBLE or plan.bound_usd_per_hour <= best.bound_usd_per_hour
     counts = counts_of(problem, plan)
-    for name, stock in problem.gpus.items():
-        assert stock >= sum(
-            counts[own.name, one.name] * one.gpus_per_replica
-            for own in problem.models
-            for one in own.candidates
-            if one.accelerator == name
-        )
+    expect_within_stock(problem, counts)
     for own in problem.models:
         for one in own.candidates:
             assert counts[own.name, one.name] >= one.min_replicas

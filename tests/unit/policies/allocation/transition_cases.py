@@ -75,3 +75,14 @@ def counts_within(draw: st.DrawFn, problem: AllocationProblem) -> dict[Key, int]
             if candidate.accelerator in left:
                 left[candidate.accelerator] -= count * candidate.gpus_per_replica
     return counts
+
+
+def expect_within_stock(problem: AllocationProblem, counts: Mapping[Key, int]) -> None:
+    """No accelerator's GPUs are used beyond its stock."""
+    for name, stock in problem.gpus.items():
+        assert stock >= sum(
+            counts[own.name, one.name] * one.gpus_per_replica
+            for own in problem.models
+            for one in own.candidates
+            if one.accelerator == name
+        )
