@@ -33,9 +33,10 @@ def share(cases: Sequence[Case], stock: Stock, prices: Prices) -> list[Case]:
     """
     accelerators = tuple(sorted(stock.free_gpus))
     free = np.array([float(stock.free_gpus[name]) for name in accelerators])
-    if not accelerators or ((_wanted(cases, accelerators) <= free).all() and all(_fits(case, stock) for case in cases)):
+    seated = [within(case, stock) for case in cases]
+    if not accelerators or ((_wanted(cases, accelerators) <= free).all() and all(map(_fits, seated))):
         return list(cases)
-    offered = [_offers(case, stock, prices) for case in cases]
+    offered = [_offers(case, prices) for case in seated]
     roles = [(case, role) for case, own in zip(cases, offered, strict=True) for role in own]
     gpus = [starts(case, role.seats, role.offers.counts, accelerators) for case, role in roles]
     anyway = [own.min(axis=0) for own in gpus]  # a minimum above what runs: it is nothing to choose
@@ -53,11 +54,10 @@ def planned_of(case: Case) -> tuple[Choice, ...]:
     return tuple(role.offers.best for role in case.offers) if case.planned is None else case.planned
 
 
-def _fits(case: Case, stock: Stock) -> bool:
+def _fits(seated: Case) -> bool:
     """Whether a workload alone could have what it wants: GPUs scattered over nodes hold no large replica."""
-    seats = within(case, stock).seats
-    wanted = [(seats[v], n) for role in case.offers for v, n in zip(role.seats, role.offers.best.counts, strict=True)]
-    return all(seat.most is None or n <= seat.most for seat, n in wanted)
+    wanted = [(v, n) for role in seated.offers for v, n in zip(role.seats, role.offers.best.counts, strict=True)]
+    return all((most := seated.seats[v].most) is None or n <= most for v, n in wanted)
 
 
 def _without_swaps(case: Case, prices: Prices) -> Case:
@@ -76,12 +76,11 @@ def _wanted(cases: Sequence[Case], accelerators: Sequence[str]) -> FloatArray:
     return np.sum(best, axis=0) if best else np.zeros(len(accelerators))
 
 
-def _offers(case: Case, stock: Stock, prices: Prices) -> tuple[RoleOffers, ...]:
+def _offers(seated: Case, prices: Prices) -> tuple[RoleOffers, ...]:
     """What fits of what was weighed, where the best of it does; else weighed anew within the caps."""
-    seated = within(case, stock)
-    if _fits(case, stock):
-        return tuple(RoleOffers(role.seats, _within(role, seated)) for role in case.offers)
-    return weigh_by_role(seated, case.needs, prices, capped=True) if isinstance(case.needs, Needs) else ()
+    if _fits(seated):
+        return tuple(RoleOffers(role.seats, _within(role, seated)) for role in seated.offers)
+    return weigh_by_role(seated, seated.needs, prices, capped=True) if isinstance(seated.needs, Needs) else ()
 
 
 def _within(role: RoleOffers, case: Case) -> Offers:

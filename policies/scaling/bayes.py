@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ class Choice:
         return sum(self.counts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Offers:
     """Counts that are worth a thought, the fewest replicas first, with what they are expected to lose.
 
@@ -101,9 +102,9 @@ class Offers:
     loss_usd_per_hour: FloatArray
     unserved_replicas: FloatArray
 
-    @property
+    @cached_property
     def best(self) -> Choice:
-        """The one of least expected loss, of equals the first."""
+        """The one of least expected loss, of equals the first; everybody asks."""
         return self.choice(int(np.argmax(self.loss_usd_per_hour <= self.loss_usd_per_hour.min() + ROUNDING)))
 
     @property

@@ -20,7 +20,7 @@ from foresail.policies.planning import share as sharing
 from foresail.policies.planning.share import planned_of, share
 from foresail.policies.planning.usage import starts
 from foresail.policies.scaling.case import Case
-from foresail.policies.scaling.gather import gather
+from foresail.policies.scaling.gather import gather, within
 from foresail.policies.scaling.prices import Prices
 from tests.builders import (
     make_accelerator,
@@ -132,7 +132,7 @@ def test_pools_are_not_exceeded_and_no_choice_among_the_offers_loses_less(
     taken = [starts(c, c.roles[0], np.array([planned_of(c)[0].counts]), names)[0] for c in result]
     assert (np.sum(taken, axis=0) <= limit).all()
     stock = stock_of({name: make_pool(name, free=count) for name, count in free.items()})
-    offers = [sharing._offers(case, stock, Prices())[0] for case in cases]
+    offers = [sharing._offers(within(case, stock), Prices())[0] for case in cases]
     kept = [
         sharing._priced(role.offers, starts(case, role.seats, role.offers.counts, names), limit.astype(float))
         for case, role in zip(cases, offers, strict=True)
