@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
@@ -194,11 +195,17 @@ def _cover(program: LinearProgram, traffic: Traffic, columns: ModelColumns) -> N
     program.put(rows[row], columns.replicas[variant], 1.0)
 
 
+def add_changes(program: LinearProgram, column: int, now: int, *, cost: ArrayLike = 0.0) -> IntArray:
+    """Columns of the replicas that are started and stopped, so that those of `column` come of those that run now."""
+    changes = program.add_columns(2, cost=cost)
+    row = program.add_rows(1, lower=now, upper=now)
+    program.put(row[0], np.append(changes, column), [-1.0, 1.0, 1.0])
+    return changes
+
+
 def _switch(program: LinearProgram, model: ModelDemand, replicas: IntArray) -> None:
     for candidate, column in zip(model.candidates, replicas, strict=True):
         now = candidate.current_replicas
         if now is None or max(candidate.start_usd_per_hour, candidate.stop_usd_per_hour) <= 0.0:
             continue
-        changes = program.add_columns(2, cost=[candidate.start_usd_per_hour, candidate.stop_usd_per_hour])
-        row = program.add_rows(1, lower=now, upper=now)
-        program.put(row[0], np.append(changes, column), [-1.0, 1.0, 1.0])
+        add_changes(program, column, now, cost=[candidate.start_usd_per_hour, candidate.stop_usd_per_hour])

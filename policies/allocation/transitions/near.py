@@ -18,6 +18,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.linear import IntArray, LinearProgram
+from foresail.policies.allocation.program import add_changes
 from foresail.policies.allocation.transitions.answer import planned
 from foresail.policies.allocation.transitions.share import Plans, groups_of, share_of
 
@@ -139,7 +140,5 @@ def _count_changes(program: LinearProgram, model: ModelDemand, replicas: IntArra
     for candidate, column in zip(model.candidates, replicas, strict=True):
         if candidate.current_replicas is None:
             continue
-        changes = program.add_columns(2)
-        row = program.add_rows(1, lower=candidate.current_replicas, upper=candidate.current_replicas)
-        program.put(row[0], np.append(changes, column), [-1.0, 1.0, 1.0])
+        changes = add_changes(program, column, candidate.current_replicas)
         program.put(within, changes, change_weight(candidate) * stake)
