@@ -13,7 +13,7 @@ from benchmarks.allocation.oracle import least_usd_per_hour
 from foresail.domain.allocation import AllocationProblem, AllocationStatus, Candidate, ModelDemand
 from foresail.policies.allocation.allocate import allocate
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solver
+from foresail.policies.programs.highs import Solver
 
 EQUAL = 1e-6  # USD per hour, and of the cost
 ROUNDED = 1e-4  # below the best by no more: a load may exceed its replicas by a millionth of one

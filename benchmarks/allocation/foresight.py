@@ -9,9 +9,9 @@ import numpy as np
 
 from foresail.domain.allocation import ModelDemand
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.highs import Solver
-from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, most_replicas, traffic_of
+from foresail.policies.programs.highs import Solver
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 GAP, SECONDS = 5e-3, 60.0
 MORE = 10  # replicas beyond what a window can use: they may be kept for a later one

@@ -11,10 +11,10 @@ from foresail.policies.allocation.at_once import PROVEN_GAP, Found, Terms, route
 from foresail.policies.allocation.cost import cost_of
 from foresail.policies.allocation.decompose import Effort, Start, decompose
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.prove import prove
 from foresail.policies.allocation.unserved import left_by, list_unserved
 from foresail.policies.allocation.words import sentence
+from foresail.policies.programs.highs import Solver
 
 __all__ = ["FEW_MODELS", "PROVEN_GAP", "allocate", "answer"]
 

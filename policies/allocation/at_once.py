@@ -18,12 +18,12 @@ from foresail.policies.allocation.cost import cost_of
 from foresail.policies.allocation.decompose import Effort, Start, decompose, relaxed_prices
 from foresail.policies.allocation.dive import dive
 from foresail.policies.allocation.fleet import FleetProgram, build, tie
-from foresail.policies.allocation.highs import Solution, Solver
-from foresail.policies.allocation.linear import IntArray
 from foresail.policies.allocation.program import ModelColumns
 from foresail.policies.allocation.replicas import Replicas
 from foresail.policies.allocation.routing import NOTHING, Routed, route
 from foresail.policies.allocation.slices import route_slices
+from foresail.policies.programs.highs import Solution, Solver
+from foresail.policies.programs.linear import IntArray
 
 PROVEN_GAP = 1e-6
 TIE_GAP = 1e-7  # below what priority discounts, or ties would be decided by chance

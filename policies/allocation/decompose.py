@@ -21,13 +21,13 @@ import numpy as np
 from foresail.domain.allocation import AllocationProblem
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.offer import Offer
 from foresail.policies.allocation.pricing import Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
 from foresail.policies.allocation.replicas import Replicas
 from foresail.policies.allocation.rework import rework
+from foresail.policies.programs.highs import Solver
 
 SMOOTHING = 0.6  # share of the best prices so far
 ROUNDS = 60

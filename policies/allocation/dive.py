@@ -9,8 +9,8 @@ import numpy as np
 
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import FleetProgram
-from foresail.policies.allocation.highs import Solution, Solver
-from foresail.policies.allocation.linear import IntArray
+from foresail.policies.programs.highs import Solution, Solver
+from foresail.policies.programs.linear import IntArray
 
 WHOLE = 1e-6  # replicas this close to a whole number are one
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.allocation import AllocationProblem
-from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import (
     ModelColumns,
     Traffic,
@@ -17,6 +16,7 @@ from foresail.policies.allocation.program import (
     most_replicas,
     traffic_of,
 )
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.highs import GAP, Solver
-from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.offer import Offer
+from foresail.policies.programs.highs import GAP, Solver
+from foresail.policies.programs.linear import LinearProgram
 
 
 @dataclass(slots=True)

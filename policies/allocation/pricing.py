@@ -8,10 +8,10 @@ import numpy as np
 
 from foresail.domain.allocation import TRAFFIC_RPS, AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.highs import Solver
-from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.offer import Offer
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, gpus_of, most_replicas, traffic_of
+from foresail.policies.programs.highs import Solver
+from foresail.policies.programs.linear import LinearProgram
 
 
 class Pricer:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.linear import INFINITY, IntArray, LinearProgram
+from foresail.policies.programs.linear import INFINITY, IntArray, LinearProgram
 
 SECONDS_PER_HOUR = 3600.0
 NEARLY_WHOLE = 0.1 * LOAD_TOLERANCE  # replicas: so little more is rounding; what the solver may object to is not

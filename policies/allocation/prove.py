@@ -25,10 +25,10 @@ from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.decompose import Decomposed, Floor
 from foresail.policies.allocation.fleet import FleetProgram, build
-from foresail.policies.allocation.highs import Solver
-from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.program import add_model, by_priority, gpus_of, most_replicas, traffic_of
 from foresail.policies.allocation.replicas import Replicas
+from foresail.policies.programs.highs import Solver
+from foresail.policies.programs.linear import LinearProgram
 
 FLOORS = 6  # prices whose floors are handed over
 ROUNDING = 1e-6  # USD/h, of floors

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from foresail.domain.allocation import AllocationProblem
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solver
 from foresail.policies.allocation.replicas import Replicas, gpus_left
+from foresail.policies.programs.highs import Solver
 
 REWORK_SECONDS = 1.0  # at most, for one group
 REWORK_GAP = 1e-4

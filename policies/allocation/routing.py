@@ -12,9 +12,9 @@ import numpy as np
 
 from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, ModelDemand, ModelPlan
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.highs import Solution, Solver
-from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import Traffic, traffic_of
+from foresail.policies.programs.highs import Solution, Solver
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 NOTHING = 1e-7  # a share of a bucket that is no more than rounding
 NOTICED = 1e-3  # a share that is no rounding, even of a bucket with hardly any traffic

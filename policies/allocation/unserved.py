@@ -8,10 +8,10 @@ import numpy as np
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand, Unserved
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.linear import INFINITY
 from foresail.policies.allocation.program import SECONDS_PER_HOUR
 from foresail.policies.allocation.replicas import gpus_left
 from foresail.policies.allocation.routing import Routed
+from foresail.policies.programs.linear import INFINITY
 
 Left = Mapping[str, int]  # GPUs that no plan uses, by accelerator with a cap
 

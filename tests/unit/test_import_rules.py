@@ -62,7 +62,7 @@ DOORS = {
 }
 # Within a room, what only a part of it may import from outside: torch is in gigabytes, and one file knows the solver.
 PARTS = {
-    "foresail.policies.allocation.highs": frozenset({"highspy"}),
+    "foresail.policies.programs.highs": frozenset({"highspy"}),
     "foresail.forecasting.neural": frozenset({"torch", "pyro"}),
     "foresail.forecasting.artifact": frozenset({"safetensors"}),
     "foresail.forecaster.objects": frozenset({"fsspec", "obstore"}),

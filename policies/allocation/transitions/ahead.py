@@ -19,11 +19,11 @@ import numpy as np
 from foresail.domain.allocation import Allocation, AllocationProblem, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import share_stock
-from foresail.policies.allocation.highs import Solver, SolverError
-from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, most_replicas, traffic_of
 from foresail.policies.allocation.transitions.answer import planned
 from foresail.policies.allocation.transitions.share import groups_of, share_of
+from foresail.policies.programs.highs import Solver, SolverError
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 MUST_SERVE = 5.0
 

@@ -16,11 +16,11 @@ import numpy as np
 from foresail.domain.allocation import Allocation, AllocationProblem, AllocationStatus, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solution, Solver
-from foresail.policies.allocation.linear import IntArray, LinearProgram
 from foresail.policies.allocation.program import add_changes
 from foresail.policies.allocation.transitions.answer import planned
 from foresail.policies.allocation.transitions.share import Plans, groups_of, share_of
+from foresail.policies.programs.highs import Solution, Solver
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 UNKNOWN_STARTUP_SECONDS = 300.0
 LEAST_USD_PER_GPU_HOUR = 0.01  # a change of a free replica counts too

@@ -11,7 +11,7 @@ from foresail.domain.allocation import Allocation, AllocationProblem
 from foresail.policies.allocation.allocate import allocate
 from foresail.policies.allocation.decompose import Effort, Start
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.highs import Solver
+from foresail.policies.programs.highs import Solver
 from tests.unit.policies.allocation.allocation_cases import (
     ACCELERATORS,
     least_gpus,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
-from foresail.policies.allocation.highs import solve
-from foresail.policies.allocation.linear import LinearProgram
 from foresail.policies.allocation.program import add_model, by_priority, most_replicas, traffic_of
+from foresail.policies.programs.highs import solve
+from foresail.policies.programs.linear import LinearProgram
 from tests.unit.policies.allocation.allocation_cases import fleets, least_usd
 
 

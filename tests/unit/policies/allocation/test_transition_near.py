@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from foresail.domain.allocation import AllocationProblem, AllocationStatus, Candidate, ModelDemand
 from foresail.policies.allocation.allocate import allocate
-from foresail.policies.allocation.highs import Solution, Solver
 from foresail.policies.allocation.transitions.answer import counts_of
 from foresail.policies.allocation.transitions.near import change_weight, distance, stay_near
+from foresail.policies.programs.highs import Solution, Solver
 from tests.unit.policies.allocation.allocation_cases import fleets, random_fleet
 from tests.unit.policies.allocation.allocation_fleets import crowded_fleet
 from tests.unit.policies.allocation.transition_cases import counts_within, expect_within_stock

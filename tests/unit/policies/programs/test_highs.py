@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foresail.policies.allocation.highs import Solver, SolverError, solve
-from foresail.policies.allocation.linear import LinearProgram
+from foresail.policies.programs.highs import Solver, SolverError, solve
+from foresail.policies.programs.linear import LinearProgram
 
 NAN = float("nan")
 

@@ -13,7 +13,7 @@ import highspy
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.linear import IntArray, LinearProgram
+from foresail.policies.programs.linear import IntArray, LinearProgram
 
 _SAFE = {"presolve": "off", "mip_allow_restart": False}
 # Heuristics, symmetry and sub-problems cost more than they find here: without them a model is priced in half the time.

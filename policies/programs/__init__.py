@@ -1,0 +1,1 @@
+"""Linear programs, whole numbers included, and the one solver of them: what every planner shares."""
