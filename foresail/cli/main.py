@@ -22,6 +22,8 @@ COMMANDS = {
     "operator": "run the operator against a cluster, in the foreground",
     "explain": "print an object's last decision step by step",
     "allocate": "plan the cheapest GPUs for given demand, with proof",
+    "reschedule": "plan the moves that free most room, in safe waves, with proof",
+    "moe": "plan how a mixture-of-experts model grows and shrinks while it serves",
     "forecast": "forecast series from CSV files and score that",
     "forecaster": "train forecasts in the background and serve them to the operator",
     "sandbox": "run a model on a simulated cluster and watch it being scaled",
