@@ -1,0 +1,1 @@
+"""What `foresail moe` does: one file a command, and what they share."""
