@@ -1,0 +1,1 @@
+"""What `foresail reschedule` reads, makes, checks and shows; `foresail.policies.rescheduling` decides."""

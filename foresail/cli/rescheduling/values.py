@@ -1,0 +1,55 @@
+"""What words on the command line of `foresail reschedule` mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+MOST_MOVES = 100_000
+MOST_NODES = 100_000
+MOST_CHURN = 100.0
+
+
+def moves(text: str) -> int:
+    """How many moves a plan may have."""
+    return _whole(text, 0, MOST_MOVES)
+
+
+def at_once(text: str) -> int:
+    """How many moves may run at a time."""
+    return _whole(text, 1, MOST_MOVES)
+
+
+def nodes(text: str) -> int:
+    """How many nodes an instance has."""
+    return _whole(text, 1, MOST_NODES)
+
+
+def share(text: str) -> float:
+    """A part of a whole."""
+    return _number(text, 1.0)
+
+
+def churn(text: str) -> float:
+    """How often everything has moved."""
+    return _number(text, MOST_CHURN)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}, got {text!r}")
+    return number
+
+
+def _number(text: str, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 <= number <= most:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to {most:g}, got {text!r}")
+    return number
