@@ -84,9 +84,7 @@ def _move(field: Field) -> Move:
     return Move(
         unit=field["unit"].text(),
         to=field["to"].text(),
-        numa_node=None
-        if numa_node.absent
-        else int(_indexes(Field(field.source, f"{field.path}", [numa_node.value]))[0]),
+        numa_node=None if numa_node.absent else whole(numa_node, least=LEAST),
         cards=None if cards.absent else _indexes(cards),
     )
 
