@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 - lazy: --help is quick
 
     from foresail.cli.logs import set_up_logging  # noqa: PLC0415
-    from foresail.operator.heap import settle_heap  # noqa: PLC0415
+    from foresail.operator.heap import settle_heap, spare_modules  # noqa: PLC0415
     from foresail.operator.settings import load_settings  # noqa: PLC0415
 
     flags = dict(vars(arguments))
@@ -37,4 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     from foresail.operator.main import run as run_operator  # noqa: PLC0415 - after the settings: a typo is told quickly
 
+    spare_modules()
     return asyncio.run(run_operator(settings))
