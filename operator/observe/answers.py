@@ -80,16 +80,17 @@ def read_matrix(answer: Any, start: float, step_seconds: float, length: int) -> 
         MalformedAnswerError: It is no matrix, or has samples outside the range.
     """
     result = _result(answer, "matrix")
-    values = np.full((len(result), length), np.nan)
     try:
-        for row, entry in zip(values, result, strict=True):
-            samples = entry["values"]
-            instants = np.array([sample[0] for sample in samples], dtype=np.float64)
-            where = np.rint((instants - start) / step_seconds).astype(np.int64)
-            if (where < 0).any():
-                raise MalformedAnswerError("a sample lies before the range")
-            row[where] = [float(sample[1]) for sample in samples]
+        lengths = [len(entry["values"]) for entry in result]
+        samples = [sample for entry in result for sample in entry["values"]]
+        instants = np.array([instant for instant, _ in samples], dtype=np.float64)
+        numbers = np.array([float(text) for _, text in samples], dtype=np.float64)
         labels = tuple(entry["metric"] for entry in result)
+        columns = np.rint((instants - start) / step_seconds).astype(np.int64)
+        if (columns < 0).any():
+            raise MalformedAnswerError("a sample lies before the range")
+        values = np.full((len(result), length), np.nan)
+        values[np.repeat(np.arange(len(result)), lengths), columns] = numbers
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MalformedAnswerError(f"a sample is not understood: {error}") from error
     return Matrix(labels, start, step_seconds, values, _warnings(answer))

@@ -27,16 +27,18 @@ _FLOWS: Final = {name: column for column, name in enumerate(Flow._fields)}
 
 def flows_by_owner(answer: Matrix) -> Flows:
     """Flows by engine, namespace and owner, shape (N, 5) in the order of `Flow`, NaN in every row that lacks one."""
-    flows: dict[tuple[Engine, str, str], FloatArray] = {}
-    for labels, values in zip(answer.labels, answer.values, strict=True):
+    rows: dict[tuple[Engine, str, str], int] = {}
+    found: list[tuple[int, int, int]] = []
+    for series, labels in enumerate(answer.labels):
         column, engine = _FLOWS.get(labels.get("flow", "")), engine_of(labels)
         if column is not None and engine is not None:
             owner = (engine, labels.get("namespace", ""), labels.get("owner", ""))
-            columns = flows.setdefault(owner, np.full((answer.values.shape[1], len(_FLOWS)), np.nan))
-            columns[:, column] = values
-    for columns in flows.values():
-        columns[~np.isfinite(columns).all(axis=1)] = np.nan
-    return flows
+            found.append((series, rows.setdefault(owner, len(rows)), column))
+    flows = np.full((len(rows), answer.values.shape[1], len(_FLOWS)), np.nan)
+    for series, row, column in found:
+        flows[row, :, column] = answer.values[series]
+    flows[~np.isfinite(flows).all(axis=2)] = np.nan
+    return dict(zip(rows, flows, strict=True))
 
 
 def _flow_of(workload: Workload, variant: Variant, flows: Flows) -> FloatArray | None:

@@ -123,14 +123,14 @@ class Telemetry:
 
     def value(self, what: str, pod: PodKey) -> float | None:
         """A number of a pod that is fresh, None when there is none."""
-        if not self.is_fresh(pod):
-            return None
-        value = self.pick(self._values[what], pod)
+        engine = self._fresh_engine_of(pod)
+        value = None if engine is None else self._values[what][engine].get(pod)
         return value if value is not None and math.isfinite(value) else None
 
     def has(self, what: str, pod: PodKey) -> bool:
         """Whether a pod tells of something at all, be it no number."""
-        return self.is_fresh(pod) and self.pick(self._values[what], pod) is not None
+        engine = self._fresh_engine_of(pod)
+        return engine is not None and pod in self._values[what][engine]
 
     def model(self, pod: PodKey) -> str | None:
         """The name of the model that a pod's series carry."""
@@ -142,8 +142,12 @@ class Telemetry:
 
     def is_fresh(self, pod: PodKey) -> bool:
         """Whether a pod was scraped lately."""
+        return self._fresh_engine_of(pod) is not None
+
+    def _fresh_engine_of(self, pod: PodKey) -> Engine | None:
+        """The engine that a pod is read from, None when it was not scraped lately or nothing may be trusted."""
         engine = self._engine_of(pod)
-        return self.problem is None and engine is not None and pod in self._fresh[engine]
+        return engine if self.problem is None and engine is not None and pod in self._fresh[engine] else None
 
     def flow(self, pod: PodKey, *, counted: frozenset[Indicator]) -> Flow | None:
         """What goes through a pod; None when any part of it is unknown.
