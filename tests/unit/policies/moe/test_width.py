@@ -98,9 +98,9 @@ def test_of_many_replicas_one_is_taken() -> None:
 
 
 def test_a_skewed_group_is_rebalanced_before_it_grows() -> None:
-    unknown = steady(1.1, 900, balance_now=1.2)
+    unknown = steady(1.17, 900, balance_now=1.2)
     assert "rebalance" not in {change.action for change in changes(unknown)}
-    tight = steady(1.1, 900, balance_now=1.2, balance_after=1.02, copies_per_gpu=40)
+    tight = steady(1.17, 900, balance_now=1.2, balance_after=1.02, copies_per_gpu=40)
     choice = decide(tight).choice
     assert choice.change.action == "rebalance"
     assert choice.change.pause_seconds == pytest.approx(40 * EXPERT_SECONDS)
