@@ -14,7 +14,8 @@ from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import Mode, WorkloadKey
-from foresail.policies.allocation.greedy import Stock, by_priority, stock_of
+from foresail.policies.allocation.greedy import by_priority
+from foresail.policies.allocation.nodes.stock import Stock, stock_of
 from foresail.policies.planning.reclaim import claim, reclaim
 from foresail.policies.planning.share import share
 from foresail.policies.scaling.case import Case, active_rival
@@ -95,5 +96,5 @@ def _decide(case: Case, stock: Stock, prices: Prices, *, keeps: bool) -> tuple[D
         counts = {variant.name: variant.desired or 0 for variant in found.decision.variants}
         for seat in seated.seats:
             count = max(counts[seat.name], planned.get(seat.name, 0))
-            stock = stock.take(seat.variant, count - seat.current)
+            stock = stock.take(seat.taker, count - seat.current)
     return found, stock

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.domain.accelerator import Accelerator, CapacityPoint, Pool
+from foresail.domain.accelerator import Accelerator, CapacityPoint, NodeRoom, Pool
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory, WorkloadMemory
 from foresail.domain.snapshot import (
@@ -133,6 +133,12 @@ def make_accelerator(
 def make_pool(accelerator: str = "h100", *, free: int = 64, total: int = 128) -> Pool:
     """A pool with `free` GPUs."""
     return Pool(accelerator, total, free)
+
+
+def make_nodes(*free_by_node: int, largest: int = 8, accelerator: str = "h100") -> Pool:
+    """A pool with so many free GPUs on each node, of which the largest has `largest` in all."""
+    rooms = tuple(NodeRoom(f"node-{number}", free) for number, free in enumerate(free_by_node))
+    return Pool(accelerator, largest * len(rooms), sum(free_by_node), rooms, largest)
 
 
 def make_snapshot(

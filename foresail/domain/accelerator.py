@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,24 @@ class Accelerator:
         return tuple(point for point in sized if point.model == model)
 
 
+class NodeRoom(NamedTuple):
+    """What no pod has asked for on one node: GPUs of one resource, and beside them CPU and memory (None: not known)."""
+
+    node: str
+    free_gpus: int
+    free_cpu_milli: int | None = None
+    free_memory_mebibytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodRequest:
+    """What one pod asks of a node: CPU, memory, and `extended` resources such as GPUs or slices of them."""
+
+    cpu_milli: int
+    memory_mebibytes: int
+    extended: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The GPUs of one accelerator in the cluster: all allocatable ones and those no pod has asked for.
@@ -72,12 +91,17 @@ class Pool:
         accelerator: Its name.
         total_gpus: On nodes that take pods.
         free_gpus: Likewise.
-        free_by_node: The free ones node by node, empty when that is not known.
+        nodes: What is free node by node, empty when that is not known. A node that another pool has too, with the same
+            resource, is one node: what is taken there is gone for both.
         largest_node_gpus: Of the largest node; a replica that needs more spans nodes. 0 when that is not known.
+        gpu_resource: What is counted; empty when that is not known.
+        overlaps: Other accelerators whose profiles select some of the same GPUs.
     """
 
     accelerator: str
     total_gpus: int
     free_gpus: int
-    free_by_node: tuple[int, ...] = ()
+    nodes: tuple[NodeRoom, ...] = ()
     largest_node_gpus: int = 0
+    gpu_resource: str = ""
+    overlaps: tuple[str, ...] = ()

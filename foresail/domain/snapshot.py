@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from foresail.domain.accelerator import Accelerator, Pool, Prediction
+from foresail.domain.accelerator import Accelerator, PodRequest, Pool, Prediction
 from foresail.domain.memory import Learned
 from foresail.domain.reason import Reason
 from foresail.domain.timeseries import Window
@@ -94,6 +94,7 @@ class VariantObservation:
             grows, as a share (1 = at the limit of the SLO); None when unknown.
         rivals: Other controllers of this target.
         load_by_pod: Running and waiting requests by ready pod, empty when unknown: the least loaded go first.
+        pod: What each new pod asks of a node, None when unknown.
     """
 
     name: str
@@ -106,6 +107,7 @@ class VariantObservation:
     pressure: float | None = None
     rivals: tuple[Rival, ...] = ()
     load_by_pod: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    pod: PodRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

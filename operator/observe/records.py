@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from foresail.domain.accelerator import PodRequest
+from foresail.operator.observe.requests import read_amounts, read_request, to_cpu_milli, to_mebibytes
 from foresail.operator.observe.selector import Selector, read_selector
 
 OUR_MANAGER = "foresail"
@@ -19,7 +21,7 @@ class PodRecord:
 
     `ready_at` is the first time it was ready, as far as known; `restarts` tells whether that still measures its start.
     `unready_since`: since when it is not ready, as it says itself. `started_at`: when the last of its containers began
-    to run. `gpus` counts the extended resources it asks for.
+    to run. `request` is what it asks its node for.
     `finished` pods (Succeeded, Failed) are no replicas. `deleted_at`: gone, and remembered for the sake of its series.
     """
 
@@ -34,7 +36,7 @@ class PodRecord:
     ready: bool
     deleting: bool
     finished: bool
-    gpus: Mapping[str, int]
+    request: PodRequest
     restarts: int = 0
     unschedulable: str = ""
     deleted_at: float | None = None
@@ -51,12 +53,17 @@ class PodRecord:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A node; `schedulable` when it is ready and not cordoned, `allocatable` its extended resources."""
+    """A node; `schedulable` when it is ready and not cordoned, `allocatable` its extended resources.
+
+    Likewise CPU and memory, None where it tells none.
+    """
 
     name: str
     labels: Mapping[str, str]
     schedulable: bool
     allocatable: Mapping[str, int]
+    cpu_milli: int | None = None
+    memory_mebibytes: int | None = None
 
 
 class ForeignWrite(NamedTuple):
@@ -70,7 +77,10 @@ class ForeignWrite(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TargetRecord:
-    """A scale target. `foreign_write` is the last change by another hand that none of ours has followed."""
+    """A scale target. `foreign_write` is the last change by another hand that none of ours has followed.
+
+    `pod` is what each of its pods asks a node for, None where its template was not seen.
+    """
 
     uid: str
     resource_version: str
@@ -78,6 +88,7 @@ class TargetRecord:
     selector: Selector | None
     writers: frozenset[str] = frozenset()
     foreign_write: ForeignWrite | None = None
+    pod: PodRequest | None = None
 
 
 class TargetKey(NamedTuple):
@@ -121,14 +132,14 @@ def read_pod(body: Mapping[str, Any]) -> PodRecord:
         namespace=sys.intern(metadata["namespace"]),
         name=metadata["name"],
         labels=_interned(metadata.get("labels")),
-        node=spec.get("nodeName") or "",
+        node=sys.intern(spec.get("nodeName") or ""),
         created=to_instant(metadata.get("creationTimestamp")) or 0.0,
         scheduled_at=_since(scheduled) if scheduled.get("status") == "True" else None,
         ready_at=_since(conditions["Ready"]) if ready else None,
         ready=ready,
         deleting=bool(metadata.get("deletionTimestamp")),
         finished=status.get("phase") in ("Succeeded", "Failed"),
-        gpus=_requested(spec),
+        request=read_request(spec),
         restarts=sum(int(container.get("restartCount") or 0) for container in containers),
         unschedulable=scheduled.get("message") or "" if scheduled.get("status") == "False" else "",
         unready_since=_since(conditions["Ready"]) if "Ready" in conditions and not ready else None,
@@ -139,12 +150,15 @@ def read_pod(body: Mapping[str, Any]) -> PodRecord:
 def read_node(body: Mapping[str, Any]) -> NodeRecord:
     """Keep what is needed of a node."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+    amounts = read_amounts(status.get("allocatable") or {})
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
     return NodeRecord(
         name=metadata["name"],
         labels=_interned(metadata.get("labels")),
         schedulable=ready and not spec.get("unschedulable") and not metadata.get("deletionTimestamp"),
-        allocatable=_extended(status.get("allocatable") or {}),
+        allocatable={name: int(amount) for name, amount in amounts.items() if "/" in name},
+        cpu_milli=to_cpu_milli(amounts),
+        memory_mebibytes=to_mebibytes(amounts),
     )
 
 
@@ -174,6 +188,7 @@ def read_target(
         selector=read_selector(spec.get("selector")),
         writers=frozenset(writers),
         foreign_write=foreign,
+        pod=_read_template((spec.get("template") or {}).get("spec")),
     )
 
 
@@ -204,30 +219,8 @@ def _last_start(containers: Iterable[Mapping[str, Any]]) -> float | None:
     return max((begun for state in running if (begun := to_instant(state.get("startedAt"))) is not None), default=None)
 
 
-def _requested(spec: Mapping[str, Any]) -> Mapping[str, int]:
-    """Extended resources of a pod: those of its containers together, or of its largest init container."""
-    total: dict[str, int] = {}
-    for container in spec.get("containers") or ():
-        for name, count in _extended(_wanted(container)).items():
-            total[name] = total.get(name, 0) + count
-    for container in spec.get("initContainers") or ():
-        for name, count in _extended(_wanted(container)).items():
-            total[name] = max(total.get(name, 0), count)
-    return total
-
-
-def _wanted(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    resources = container.get("resources") or {}
-    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-
-
-def _extended(quantities: Mapping[str, Any]) -> dict[str, int]:
-    # Extended resources have a domain in their names and are whole numbers; "k" is the only suffix seen in the wild.
-    return {sys.intern(name): _whole(str(value)) for name, value in quantities.items() if "/" in name}
-
-
-def _whole(text: str) -> int:
-    return int(text[:-1]) * 1000 if text.endswith("k") else int(text)
+def _read_template(spec: Mapping[str, Any] | None) -> PodRequest | None:
+    return read_request(spec) if spec else None
 
 
 def _interned(labels: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -178,6 +178,7 @@ class Observer:
             served=served,
             pressure=observe_pressure(workload.slo, ready, telemetry, served, window_seconds=window),
             rivals=rivals,
+            pod=target.pod,
             load_by_pod=MappingProxyType(load_by_pod({pod: _load(pod, telemetry) for pod in ready})),
         )
 

@@ -10,13 +10,13 @@ that a replica without a node does not take. If lesser ones took them meanwhile 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from foresail.domain.workload import Mode, SelectPolicy, WorkloadKey
-from foresail.policies.allocation.greedy import Stock
+from foresail.policies.allocation.nodes.stock import Stock, Taker
 from foresail.policies.planning.share import planned_of, share
 from foresail.policies.planning.usage import Gpus, gpus_per_replica
 from foresail.policies.scaling.case import Case, active_rival
@@ -35,9 +35,9 @@ def claim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, prices: 
     """
     if not any(map(_lacks, shared)):
         return {}
-    givers, coming = [case for case in lesser if may_give(case)], _coming(lesser)
-    if givers or coming:
-        more = stock.together(_spare_gpus(givers)).together(coming)
+    freed = [*_takers(filter(may_give, lesser), _spare), *_takers(lesser, _going)]
+    if freed:
+        more = stock.together(freed)
         shared = share([replace(case, planned=None) for case in shared], more, prices)
     return _to_bind(shared, tuple(stock.free_gpus))
 
@@ -86,23 +86,22 @@ def _spare(case: Case) -> list[int]:
     return [max(current - least, 0) for current, least in zip(case.current, case.least, strict=True)]
 
 
-def _spare_gpus(givers: Sequence[Case]) -> Gpus:
-    return _gpus(givers, map(_spare, givers))
+def _takers(cases: Iterable[Case], replicas: Callable[[Case], Sequence[int]]) -> list[tuple[Taker, int]]:
+    """Replicas of each case as what holds GPUs."""
+    return [(seat.taker, n) for case in cases for seat, n in zip(case.seats, replicas(case), strict=True) if n > 0]
 
 
-def _coming(cases: Sequence[Case]) -> Gpus:
-    """GPUs of pods that are on their way out."""
-    return _gpus(cases, [[seat.replicas.draining for seat in case.seats] for case in cases])
+def _going(case: Case) -> list[int]:
+    """Replicas whose pods are on their way out."""
+    return [seat.replicas.draining for seat in case.seats]
 
 
-def _gpus(cases: Sequence[Case], replicas: Iterable[Sequence[int]]) -> dict[str, int]:
-    """GPUs by accelerator of some replicas of each case."""
+def _coming(cases: Sequence[Case]) -> dict[str, int]:
+    """GPUs by accelerator of pods that are on their way out."""
     total: dict[str, int] = {}
-    for case, counts in zip(cases, replicas, strict=True):
-        for seat, count in zip(case.seats, counts, strict=True):
-            name = seat.variant.accelerator
-            if name is not None and count > 0:
-                total[name] = total.get(name, 0) + count * seat.variant.gpus_per_replica
+    for taker, count in _takers(cases, _going):
+        if taker.variant.accelerator is not None:
+            total[taker.variant.accelerator] = total.get(taker.variant.accelerator, 0) + count * taker.gpus
     return total
 
 

@@ -16,6 +16,7 @@ from foresail.domain.snapshot import (
     WorkloadObservation,
 )
 from foresail.domain.workload import Mode, Override, Variant, Workload
+from foresail.policies.allocation.nodes.stock import Stock, Taker
 from foresail.policies.scaling.backlog import NOTHING
 from foresail.policies.scaling.bayes import Choice, RoleOffers
 from foresail.policies.scaling.capacity import Work
@@ -60,6 +61,11 @@ class Seat:
         """The variant's name."""
         return self.variant.name
 
+    @property
+    def taker(self) -> Taker:
+        """What takes GPUs when a replica is added."""
+        return Taker(self.variant, self.observation.pod)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -77,6 +83,7 @@ class Case:
         roles: The same of those whose capacity is known, by role: each role carries its own part of every request.
         needs: Replicas required, or why they are unknown.
         lead_time_seconds: From a decision to a ready replica.
+        stock: What is left in the pools.
         inventory_known: Whether the GPUs of all accelerators in play were counted.
         profiles_missing: Accelerators that variants name and that have no profile.
         queued: What waits, as the demand that it adds to the needs.
@@ -98,6 +105,7 @@ class Case:
     roles: tuple[tuple[int, ...], ...]
     needs: Needs | Unknown
     lead_time_seconds: float
+    stock: Stock = Stock(None)  # noqa: RUF009  it never changes
     inventory_known: bool = True
     profiles_missing: frozenset[str] = frozenset()
     queued: Demand = NOTHING

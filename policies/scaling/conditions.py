@@ -91,13 +91,7 @@ def capacity_available(case: Case, proposal: Proposal) -> Condition:
     if case.profiles_missing:
         return _condition("CapacityAvailable", "Unknown", Reason.ACCELERATOR_NOT_FOUND, _missing_profiles(case))
     if not case.inventory_known:
-        return _condition(
-            "CapacityAvailable",
-            "Unknown",
-            Reason.INVENTORY_UNKNOWN,
-            "Free GPUs were not counted and cap nothing; name an accelerator for every variant, have its nodeSelector "
-            "match nodes, and let the operator read nodes and pods",
-        )
+        return _condition("CapacityAvailable", "Unknown", Reason.INVENTORY_UNKNOWN, _uncounted(case))
     return _condition("CapacityAvailable", "True", Reason.CAPACITY_SUFFICIENT, "The pools have room for what is wanted")
 
 
@@ -164,6 +158,16 @@ def overridden(case: Case, steps: Sequence[Step]) -> Condition:
         message = "The override has expired; remove spec.override"
         return _condition("Overridden", "False", Reason.OVERRIDE_EXPIRED, message)
     return _condition("Overridden", "False", Reason.NO_OVERRIDE, "No override is set")
+
+
+def _uncounted(case: Case) -> str:
+    """Why GPUs were not counted, and what mends it."""
+    other = next(filter(None, (case.stock.why_uncounted(seat.taker) for seat in case.seats)), "")
+    mend = (
+        "name an accelerator for every variant, have its nodeSelector match nodes, and let the operator read nodes "
+        "and pods"
+    )
+    return f"Free GPUs were not counted and cap nothing; {other or mend}"
 
 
 def _missing_profiles(case: Case) -> str:

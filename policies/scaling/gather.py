@@ -12,7 +12,7 @@ from foresail.domain.memory import CapacityBelief, WorkloadMemory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import Demand, FleetSnapshot, Replicas, Unknown, WorkloadObservation
 from foresail.domain.workload import Mode, Role
-from foresail.policies.allocation.greedy import Stock
+from foresail.policies.allocation.nodes.stock import Stock
 from foresail.policies.scaling import words
 from foresail.policies.scaling.backlog import backlog_of
 from foresail.policies.scaling.bayes import cheapest_first
@@ -86,8 +86,8 @@ def _no_swaps(snapshot: FleetSnapshot, seats: Sequence[Seat], needs: Needs | Unk
 
 def within(case: Case, stock: Stock) -> Case:
     """The case with what is left in the pools."""
-    seats = tuple(replace(seat, most=stock.room(seat.variant, seat.current)) for seat in case.seats)
-    return replace(case, seats=seats, inventory_known=all(seat.most is not None for seat in seats))
+    seats = tuple(replace(seat, most=stock.room(seat.taker, seat.current)) for seat in case.seats)
+    return replace(case, seats=seats, stock=stock, inventory_known=all(seat.most is not None for seat in seats))
 
 
 def _with_finite_demand(observation: WorkloadObservation) -> WorkloadObservation:

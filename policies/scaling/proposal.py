@@ -14,7 +14,7 @@ from foresail.domain.timeseries import FloatArray
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
 from foresail.policies.scaling.bayes import ROUNDING, Choice
-from foresail.policies.scaling.case import Case, Counts
+from foresail.policies.scaling.case import Case, Counts, Seat
 from foresail.policies.scaling.choices import reach_of, weigh_by_role
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.required import Needs
@@ -90,6 +90,8 @@ def counts_of(case: Case, choices: Sequence[Choice]) -> Counts:
 def _within_reach(case: Case, needs: Needs, prices: Prices, proposal: Proposal) -> Proposal:
     """Let other variants take what a pool has no room for, what cannot start, or what others make more of."""
     choices = case.planned
+    if choices is not None and not _has_room(case, counts_of(case, choices)):
+        choices = None
     if choices is None:
         reaches = [reach_of(case, v) for v in range(len(case.seats))]
         if all(reach is None or count <= reach for reach, count in zip(reaches, proposal.counts, strict=True)):
@@ -117,9 +119,23 @@ def _reach_sentence(case: Case, wanted: Counts) -> tuple[Reason, str]:
             continue
         if seat.stuck:
             return Reason.REPLICAS_STUCK, stuck_sentence(case, seat)
-        room = max(reach - seat.current, 0)
-        return Reason.POOL_EXHAUSTED, f"pool {seat.variant.accelerator} has free GPUs for {words.replicas(room)}"
+        return Reason.POOL_EXHAUSTED, _full_sentence(case, seat, max(reach - seat.current, 0))
     return Reason.POOL_SHARED, "the pools do not have what all want, and the rest is worth more to others"
+
+
+def _has_room(case: Case, counts: Counts) -> bool:
+    """Whether nodes still have what was planned: each workload's part fits alone, all of them together need not."""
+    return all(
+        seat.most is None or count <= max(seat.most, seat.variant.min_replicas)
+        for seat, count in zip(case.seats, counts, strict=True)
+    )
+
+
+def _full_sentence(case: Case, seat: Seat, room: int) -> str:
+    """That a pool has room for so many more, and what is short beside GPUs if anything is."""
+    beside = case.stock.take(seat.taker, room).why_full(seat.taker)
+    has = f"has room for {words.replicas(room)} ({beside})" if beside else f"has free GPUs for {words.replicas(room)}"
+    return f"pool {seat.variant.accelerator} {has}"
 
 
 def _explain(case: Case, needs: Needs, choices: Sequence[Choice]) -> tuple[Reason, str]:

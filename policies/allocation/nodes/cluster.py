@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.policies.allocation.nodes.node import Node, Placement, Shape
+from foresail.policies.allocation.nodes.node import WHOLE_CARD_MILLI, Node, Placement, Shape
 
 Ints = NDArray[np.int64]
 UNKNOWN: Final = 2**40  # of CPU or memory: more than anything asks for
@@ -61,6 +63,17 @@ class Cluster:
         )
         self._kinds = sorted({(node.accelerator, node.slices_milli) for node in nodes})
         self.kind = _integers(self._kinds.index((node.accelerator, node.slices_milli)) for node in nodes)
+        self._mates = _mates(nodes)
+
+    def copy(self) -> Cluster:
+        """The same nodes with what is free on them now, to be changed apart."""
+        twin = copy(self)
+        twin.free, twin.cpu, twin.memory = self.free.copy(), self.cpu.copy(), self.memory.copy()
+        return twin
+
+    def mates(self, row: int) -> list[int]:
+        """The rows of the machine that a node is on: they share its CPU and memory."""
+        return self._mates.get(row, [row])
 
     def demands(self, shapes: Sequence[Shape]) -> Demands:
         """What shapes ask for on these nodes."""
@@ -84,6 +97,25 @@ class Cluster:
         by_memory = copies(self.memory[rows, None], asked.memory)
         return np.minimum(np.minimum(by_cards, by_type), np.minimum(by_cpu, by_memory))
 
+    def whole(self) -> Ints:
+        """(N,) cards of each node of which nothing is taken."""
+        return np.asarray((self.free >= WHOLE_CARD_MILLI).sum(axis=1), np.int64)
+
+    def room_on(self, rows: Ints, shape: Shape, whole: Ints) -> Ints:
+        """(R,) what `room` says of a shape of whole cards where each of these nodes has its type; `whole` is known."""
+        by_cards = whole[rows] // shape.cards
+        if shape.cpu_milli:
+            by_cards = np.minimum(by_cards, self.cpu[rows] // shape.cpu_milli)
+        if shape.memory_mebibytes:
+            by_cards = np.minimum(by_cards, self.memory[rows] // shape.memory_mebibytes)
+        return by_cards
+
+    def tightest(self, rows: Ints, free: Ints | None = None) -> int:
+        """Of some nodes the one with the least cards free (N,), then CPU, then memory, then the first."""
+        for left in (self.free.sum(axis=1) if free is None else free, self.cpu, self.memory):
+            rows = rows[left[rows] == left[rows].min()]
+        return int(rows[0])
+
     def take(self, shape: Shape, row: int, card: int) -> Placement:
         """Place a replica on a node: a single card is the one that is named, several are the first that are whole."""
         share = shape.share_on(*self._kinds[self.kind[row]]) or 0
@@ -106,6 +138,7 @@ class Cluster:
                 free_cpu_milli=None if node.free_cpu_milli is None else int(self.cpu[row]),
                 free_memory_mebibytes=None if node.free_memory_mebibytes is None else int(self.memory[row]),
                 slices_milli=node.slices_milli,
+                host=node.host,
             )
             for row, node in enumerate(self._nodes)
         )
@@ -114,14 +147,23 @@ class Cluster:
         shape = placement.shape
         share = shape.share_on(*self._kinds[self.kind[row]]) or 0
         self.free[row, np.array(placement.cards, np.int64)] += sign * share
-        self.cpu[row] += sign * shape.cpu_milli
-        self.memory[row] += sign * shape.memory_mebibytes
+        self.cpu[self.mates(row)] += sign * shape.cpu_milli
+        self.memory[self.mates(row)] += sign * shape.memory_mebibytes
         return placement
 
 
 def copies(left: Ints, asked: Ints) -> Ints:
     """How many times what is asked for goes into what is left; what is not asked for binds nothing."""
     return np.where(asked > 0, left // np.maximum(asked, 1), UNKNOWN)
+
+
+def _mates(nodes: Sequence[Node]) -> dict[int, list[int]]:
+    """Rows by row, of machines that have several."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, node in enumerate(nodes):
+        if node.host:
+            rows[node.host].append(row)
+    return {row: mates for mates in rows.values() if len(mates) > 1 for row in mates}
 
 
 def _integers(values: Iterable[int]) -> Ints:

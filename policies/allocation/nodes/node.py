@@ -26,6 +26,8 @@ class Node:
         slices_milli: Sizes that a card can be cut into, as MIG's profiles cut one; a share then takes the smallest
             slice that holds it. Empty: any share. (1000,): cards are given out whole. Where on a card a slice may
             start is not modelled.
+        host: Which machine's CPU and memory these are, where it is listed as several nodes, one for each kind of its
+            cards; empty: its own.
 
     Raises:
         ValueError: A field that is out of its range.
@@ -37,6 +39,7 @@ class Node:
     free_cpu_milli: int | None = None
     free_memory_mebibytes: int | None = None
     slices_milli: tuple[int, ...] = ()
+    host: str = ""
 
     def __post_init__(self) -> None:
         if not all(0 <= milli <= WHOLE_CARD_MILLI for milli in self.free_cards_milli):

@@ -37,7 +37,7 @@ class Placer:
         least = growth.min(initial=np.inf)
         if least == np.inf:
             return None
-        row = self._tightest(np.flatnonzero(growth == least))
+        row = self.cluster.tightest(np.flatnonzero(growth == least))
         placement = self.cluster.take(shape, row, int(self._card[row, self._shapes[shape]]))
         self._look_again(row)
         return placement
@@ -62,7 +62,8 @@ class Placer:
         self._card = np.column_stack((self._card, *(card[same] for _, card in looks)))
 
     def _look_again(self, row: int) -> None:
-        self._growth[row], self._card[row] = (best[0] for best in self._best(np.array([row]), self._asked))
+        for mate in self.cluster.mates(row):
+            self._growth[mate], self._card[mate] = (best[0] for best in self._best(np.array([mate]), self._asked))
 
     def _best(self, rows: Ints, asked: Demands) -> tuple[Floats, Ints]:
         """(R, S) least growth, and the card that has it; cards that are alike on all the nodes are looked at once."""
@@ -70,8 +71,3 @@ class Placer:
         # Sums in another order differ in their last bits: rounded, or equals would not be equal.
         growth = np.round(self._fragmentation.growth(rows, asked, columns), 9)
         return growth.min(axis=-1), columns[growth.argmin(axis=-1)]
-
-    def _tightest(self, rows: Ints) -> int:
-        for left in (self.cluster.free.sum(axis=1), self.cluster.cpu, self.cluster.memory):
-            rows = rows[left[rows] == left[rows].min()]
-        return int(rows[0])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foresail.policies.allocation.greedy import stock_of
+from foresail.policies.allocation.nodes.stock import stock_of
 from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.gather import gather, within
 from foresail.policies.scaling.guards import GUARDS, apply_guards

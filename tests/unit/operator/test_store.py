@@ -175,7 +175,8 @@ def test_rivals_nodes_and_terminating_namespaces_come_and_go(store: Store) -> No
     for body in (make_rival_body(), make_node_body(), going):
         store.apply("ADDED", body)
     assert [rival.target for rival in store.rivals.values()] == [TARGET]
-    assert store.nodes["node-1"].allocatable == {"nvidia.com/gpu": 8}
+    node = store.nodes["node-1"]
+    assert (node.allocatable, node.cpu_milli, node.memory_mebibytes) == ({"nvidia.com/gpu": 8}, 64_000, 512 * 1024)
     assert store.terminating == {"prod"}
     for body in (make_rival_body(), make_node_body(), namespace):
         store.apply("DELETED", body)
@@ -210,4 +211,4 @@ def test_pods_ask_for_what_their_containers_or_largest_init_container_ask_for(st
     body["spec"]["containers"].append({"resources": {"requests": {"nvidia.com/gpu": "1"}}})
     body["spec"]["initContainers"] = [{"resources": {"limits": {"nvidia.com/gpu": "8"}}}, {}]
     store.apply(None, body)
-    assert next(iter(store.pods)).gpus == {"nvidia.com/gpu": 8}
+    assert next(iter(store.pods)).request.extended == {"nvidia.com/gpu": 8}

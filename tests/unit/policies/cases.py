@@ -11,7 +11,7 @@ from foresail.domain.forecast import Forecast
 from foresail.domain.memory import Memory, WorkloadMemory
 from foresail.domain.snapshot import FleetSnapshot, Unknown, WorkloadObservation
 from foresail.domain.workload import ScalingPolicy, ScalingPolicyType, ScalingRules, SelectPolicy
-from foresail.policies.allocation.greedy import stock_of
+from foresail.policies.allocation.nodes.stock import stock_of
 from foresail.policies.cycle import run_cycle
 from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.gather import gather, within

@@ -1,21 +1,16 @@
-"""Replicas, inventory and rivals: what the cluster alone tells."""
+"""Replicas and rivals: what the cluster alone tells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
-from foresail.domain.accelerator import Pool
 from foresail.domain.snapshot import FIELD_MANAGER, Replicas
 from foresail.domain.workload import Mode
-from foresail.operator.observe.inventory import count_pools
-from foresail.operator.observe.records import ForeignWrite, TargetKey, read_node, read_pod, read_rival
+from foresail.operator.observe.records import ForeignWrite, TargetKey, read_pod, read_rival
 from foresail.operator.observe.replicas import STARTUPS_KEPT, StartupLog, VariantPods, count_replicas, sort_pods
 from foresail.operator.observe.rivals import by_target, name_rivals
 from tests.builders import NOW, make_accelerator, make_observation
-from tests.unit.operator.observe.bodies import make_node_body, make_pod_body, make_rival_body, to_time
+from tests.unit.operator.observe.bodies import make_pod_body, make_rival_body, to_time
 from tests.unit.policies.cases import make_case
 
 TARGET = TargetKey("apps", "Deployment", "prod", "chat-h100")
@@ -124,41 +119,6 @@ def test_a_pod_that_had_fallen_back_when_it_was_first_seen_does_not_tell_a_start
     log = StartupLog()
     assert log.note(pods(loaded("missed", unready_ago=15.0))) == ()
     assert log.note(pods(loaded("missed", ready_ago=1.0))) == ()
-
-
-def pool(nodes: Iterable[dict[str, Any]], *bodies: dict[str, Any]) -> Pool | None:
-    return count_pools(H100, [read_node(node) for node in nodes], [read_pod(body) for body in bodies]).get("h100")
-
-
-def test_what_pods_ask_for_is_not_free() -> None:
-    finished = make_pod_body("finished")
-    finished["status"]["phase"] = "Succeeded"
-    going = make_pod_body("going", deletionTimestamp="2026-11-23T12:00:00Z")
-    waiting = make_pod_body("waiting", node="", ready_after=None)
-    assert pool([make_node_body()], make_pod_body("a", gpus=2), going, finished, waiting) == Pool("h100", 8, 5, (5,), 8)
-
-
-@pytest.mark.parametrize("node", [make_node_body(unschedulable=True), make_node_body(ready=False)])
-def test_nodes_that_take_no_pods_are_no_room(node: dict[str, Any]) -> None:
-    assert pool([node, make_node_body("node-2")], make_pod_body("a")) == Pool("h100", 8, 8, (8,), 8)
-
-
-def test_nodes_of_other_labels_belong_to_other_pools() -> None:
-    other = make_node_body("node-2")
-    other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
-    assert pool([other, make_node_body(gpus=2)]) == Pool("h100", 2, 2, (2,), 2)
-
-
-def test_an_accelerator_without_nodes_caps_nothing_and_one_whose_nodes_are_away_does() -> None:
-    other = make_node_body("node-2")
-    other["metadata"]["labels"] = {"nvidia.com/gpu.product": "a100"}
-    assert pool([other]) is None  # nodes may be made for pods that wait, but not for pods that nobody asks for
-    assert pool([other, make_node_body(ready=False)]) == Pool("h100", 0, 0)
-
-
-def test_more_asked_for_than_there_is_leaves_nothing_free() -> None:
-    nodes = [make_node_body(gpus=1), make_node_body("node-2", gpus=4)]
-    assert pool(nodes, make_pod_body("a", gpus=8)) == Pool("h100", 5, 4, (0, 4), 4)
 
 
 def test_another_autoscaler_on_the_target_is_a_rival_in_every_mode() -> None:

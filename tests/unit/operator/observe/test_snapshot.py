@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from foresail.domain.accelerator import Pool
+from foresail.domain.accelerator import NodeRoom, PodRequest, Pool
 from foresail.domain.memory import Learned
 from foresail.domain.snapshot import Demand, Known, Unknown
 from foresail.domain.workload import Engine, TargetRef
@@ -28,7 +28,8 @@ from tests.unit.operator.observe.house import KEY, MAX_QUERIES, PODS, House
 async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     snapshot = await house.observe()
     assert (snapshot.now, snapshot.leader_since, snapshot.cycle_seconds) == (NOW, NOW - 3600, 15.0)
-    assert snapshot.pools == {"h100": Pool("h100", 8, 6, (6,), 8)}
+    room = NodeRoom("node-1", 6, 56_000, 512 * 1024)
+    assert snapshot.pools == {"h100": Pool("h100", 8, 6, (room,), 8, "nvidia.com/gpu")}
     seen = snapshot.workloads[KEY]
     assert seen.demand == Demand(8.0, 8000.0, 2000.0)
     assert seen.attainment == Known(1.0)
@@ -41,6 +42,17 @@ async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     assert variant.startup_seconds == (120.0, 120.0)
     assert variant.load_by_pod == dict.fromkeys(PODS, 12.0)
     assert (variant.rivals, variant.problem) == ((), None)
+
+
+async def test_what_new_pods_will_ask_for_is_read_from_the_template(house: House) -> None:
+    (variant,) = (await house.look()).variants
+    assert variant.pod is None  # a template without a spec
+    body = make_deployment_body(version="8")
+    limits = {"cpu": "4", "memory": "2Gi", "nvidia.com/gpu": "1"}
+    body["spec"]["template"] = {"spec": {"containers": [{"name": "engine", "resources": {"limits": limits}}]}}
+    house.store.apply("MODIFIED", body)
+    (variant,) = (await house.look()).variants
+    assert variant.pod == PodRequest(4000, 2048, {"nvidia.com/gpu": 1})
 
 
 async def test_what_the_object_says_that_was_learned_is_seen(house: House) -> None:

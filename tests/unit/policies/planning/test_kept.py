@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from foresail.domain.accelerator import CapacityPoint, Pool
+from foresail.domain.accelerator import CapacityPoint
 from foresail.domain.memory import Memory
 from foresail.domain.snapshot import WorkloadObservation
 from foresail.policies.cycle import run_cycle
@@ -17,6 +17,7 @@ from tests.builders import (
     make_accelerator,
     make_forecast,
     make_memory,
+    make_nodes,
     make_observation,
     make_replicas,
     make_snapshot,
@@ -43,7 +44,7 @@ def lesser(current: int, **replicas: Any) -> WorkloadObservation:
 
 def decide(urgent: WorkloadObservation, lesser: WorkloadObservation, *free_by_node: int) -> tuple[int, int]:
     """What both are to have."""
-    pool = Pool("h100", 16, sum(free_by_node), tuple(sorted(free_by_node)), 8)
+    pool = make_nodes(*free_by_node)
     fleet = make_snapshot(urgent, lesser, accelerators=[PROFILE], pools=[pool])
     memory = Memory({k: m for o in (urgent, lesser) for k, m in make_memory(o.workload).workloads.items()})
     forecasts = {key: make_forecast(WANTS_TWO if key.name == "urgent" else WANTS_SIX) for key in fleet.workloads}

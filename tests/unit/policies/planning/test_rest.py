@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from foresail.domain.accelerator import CapacityPoint, Pool
+from foresail.domain.accelerator import CapacityPoint
 from foresail.domain.memory import Memory
 from foresail.domain.snapshot import Replicas, WorkloadObservation
 from foresail.policies.cycle import run_cycle
@@ -19,6 +19,7 @@ from tests.builders import (
     make_accelerator,
     make_forecast,
     make_memory,
+    make_nodes,
     make_observation,
     make_snapshot,
     make_variant,
@@ -96,7 +97,7 @@ def run(nodes: list[int], targets: list[Target]) -> list[list[int]]:
                     free[pod.node] -= target.gpus
         for target in targets:
             target.settle(cycle, free)
-        pool = Pool("h100", sum(nodes), sum(free), tuple(sorted(free)), max(nodes))
+        pool = make_nodes(*free, largest=max(nodes))
         fleet = make_snapshot(*[t.observe(cycle) for t in targets], accelerators=[PROFILE], pools=[pool], now=now)
         forecasts = {t.workload.key: make_forecast(t.rps[cycle >= JUMP], origin=now) for t in targets}
         decisions, memory = (result := run_cycle(fleet, forecasts, memory)).decisions, result.memory

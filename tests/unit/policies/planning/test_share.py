@@ -13,8 +13,8 @@ from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import WorkloadObservation
 from foresail.domain.workload import WorkloadKey
-from foresail.policies.allocation.greedy import stock_of
 from foresail.policies.allocation.master import Master
+from foresail.policies.allocation.nodes.stock import stock_of
 from foresail.policies.cycle import run_cycle
 from foresail.policies.planning import share as sharing
 from foresail.policies.planning.share import planned_of, share
