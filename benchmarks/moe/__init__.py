@@ -1,0 +1,1 @@
+"""Mixture-of-experts models: plans, decisions, and the reference runtime, measured."""
