@@ -74,26 +74,36 @@ def read_vector(answer: Any) -> Vector:
 
 
 def read_matrix(answer: Any, start: float, step_seconds: float, length: int) -> Matrix:
-    """Understand the answer to a range query of `length` instants.
+    """Understand the answer to a range query of `length` instants, its samples packed or as they came.
 
     Raises:
         MalformedAnswerError: It is no matrix, or has samples outside the range.
     """
     result = _result(answer, "matrix")
+    values = np.full((len(result), length), np.nan)
     try:
-        lengths = [len(entry["values"]) for entry in result]
-        samples = [sample for entry in result for sample in entry["values"]]
-        instants = np.array([instant for instant, _ in samples], dtype=np.float64)
-        numbers = np.array([float(text) for _, text in samples], dtype=np.float64)
+        samples = [pack_samples(entry)["values"] for entry in result]
+        instants, numbers = np.concatenate([*samples, np.empty((0, 2))]).T
         labels = tuple(entry["metric"] for entry in result)
         columns = np.rint((instants - start) / step_seconds).astype(np.int64)
         if (columns < 0).any():
             raise MalformedAnswerError("a sample lies before the range")
-        values = np.full((len(result), length), np.nan)
-        values[np.repeat(np.arange(len(result)), lengths), columns] = numbers
+        values[np.repeat(np.arange(len(result)), [len(each) for each in samples]), columns] = numbers
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MalformedAnswerError(f"a sample is not understood: {error}") from error
     return Matrix(labels, start, step_seconds, values, _warnings(answer))
+
+
+def pack_samples(entry: dict[str, Any]) -> dict[str, Any]:
+    """Have the samples of a series, instants and texts, as an array of shape (N, 2); all else stays as it is.
+
+    As JSON's `object_hook` this spares a tree of some hundred bytes a sample.
+    """
+    samples = entry.get("values")
+    if "metric" in entry and isinstance(samples, list):
+        numbers = [float(part) for sample in samples for part in sample]
+        entry["values"] = np.array(numbers, dtype=np.float64).reshape(-1, 2)
+    return entry
 
 
 def _result(answer: Any, kind: str) -> Sequence[Any]:

@@ -24,6 +24,7 @@ from foresail.operator.observe.answers import (
     Matrix,
     Unavailable,
     Vector,
+    pack_samples,
     read_matrix,
     read_vector,
 )
@@ -133,7 +134,7 @@ class PrometheusClient:
             try:
                 text = await self._post(what, form, at)
                 size = len(text)
-                answer = read(json.loads(text))
+                answer = read(json.loads(text, object_hook=pack_samples))
             except _RefusedError as error:
                 self._report(QueryReport(name, time.monotonic() - began, size, None, error.unavailable.reason))
                 return error.unavailable
