@@ -49,6 +49,8 @@ class Reason(StrEnum):
     TARGET_UNREADABLE = "TargetUnreadable"
     CAPACITY_SUFFICIENT = "CapacitySufficient"
     INVENTORY_UNKNOWN = "InventoryUnknown"
+    PROFILE_INVALID = "ProfileInvalid"
+    PROFILES_OVERLAP = "ProfilesOverlap"
     ACCELERATOR_NOT_FOUND = "AcceleratorNotFound"
     CALIBRATED = "Calibrated"
     MISCALIBRATED = "Miscalibrated"

@@ -153,6 +153,7 @@ class FleetSnapshot:
         workloads: By key, in a stable order.
         accelerators: Profiles by name.
         pools: GPUs by accelerator; None: the inventory is unknown, nothing is capped by it.
+        profile_problems: By name of an AcceleratorProfile, what of it is not understood and how to mend it.
     """
 
     now: float
@@ -161,3 +162,4 @@ class FleetSnapshot:
     workloads: Mapping[WorkloadKey, WorkloadObservation]
     accelerators: Mapping[str, Accelerator]
     pools: Mapping[str, Pool] | None
+    profile_problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -13,12 +13,28 @@ from math import log
 import numpy as np
 
 from foresail.domain.accelerator import Accelerator, CapacityPoint, Prediction
+from foresail.domain.errors import SpecError
 from foresail.domain.workload import Variant, Workload
 from foresail.policies.allocation.profiles.deployment import Deployment, Slo
 from foresail.policies.allocation.profiles.profile import Profile, belief_profile, shipped_profile
 from foresail.policies.allocation.profiles.transfer import Known, believe
-from foresail.profiles.known import accelerator_spec, model_spec
+from foresail.profiles.known import accelerator_spec, accelerator_specs, model_spec
 from foresail.profiles.shipped import catalog
+
+
+def hardware_problem(accelerator: Accelerator) -> str:
+    """That the profile names a data sheet which is not known, and what may be written; empty where it does not."""
+    if accelerator.hardware is None or accelerator.hardware in accelerator_specs():
+        return ""
+    known = ", ".join(sorted(accelerator_specs()))
+    problem = SpecError(
+        f"AcceleratorProfile {accelerator.name}",
+        "spec.hardware",
+        "is no known data sheet, so no capacity is predicted",
+        value=accelerator.hardware,
+        remedy=f"write one of {known}, or remove it to have it told from spec.nodeSelector",
+    )
+    return str(problem)
 
 
 def predict_variants(

@@ -45,7 +45,7 @@ from foresail.operator.observe.targets import Api, Targets, key_of
 from foresail.operator.observe.telemetry import Telemetry
 from foresail.operator.settings import Settings
 from foresail.operator.store import Store
-from foresail.profiles.predict import predict_variants
+from foresail.profiles.predict import hardware_problem, predict_variants
 
 # A new pod is found by Prometheus and scraped twice within this time beyond a few scrapes.
 DISCOVERY_SECONDS: Final = 15.0
@@ -116,6 +116,7 @@ class Observer:
             workloads={key: self._with_past(each) for key, each in observed.items()},
             accelerators=dict(self._store.accelerators),
             pools=self._pools(),
+            profile_problems=self._profile_problems(),
         )
 
     def _workloads(self) -> dict[WorkloadKey, Workload]:
@@ -197,6 +198,16 @@ class Observer:
         """What the object says that was learned of it, unless it went meanwhile."""
         stored = self._store.workloads.get(workload.key)
         return None if stored is None or stored.uid != workload.uid else parse_learned(stored.status.get("learned"))
+
+    def _profile_problems(self) -> dict[str, str]:
+        """What of each AcceleratorProfile is not understood; of one that was understood before, that stays in force."""
+        kept = self._store.accelerators
+        named = {name: problem for name, each in kept.items() if (problem := hardware_problem(each))}
+        until = {name: "the last good spec is in force" for name in kept}
+        return named | {
+            name: f"{problem}. Until then {until.get(name, 'it counts as missing')}"
+            for name, problem in self._store.accelerator_problems.items()
+        }
 
     def _pools(self) -> Mapping[str, Pool] | None:
         """Pools by accelerator; None where nodes, or the pods of other namespaces, are not to be seen."""

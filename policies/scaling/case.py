@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from foresail.domain.forecast import Forecast
 from foresail.domain.memory import WorkloadMemory
+from foresail.domain.reason import Reason
 from foresail.domain.snapshot import (
     FIELD_MANAGER,
     Demand,
@@ -86,6 +87,7 @@ class Case:
         stock: What is left in the pools.
         inventory_known: Whether the GPUs of all accelerators in play were counted.
         profiles_missing: Accelerators that variants name and that have no profile.
+        profile_notes: What is to be mended in the profiles that variants name, with the reason, though one may go on.
         queued: What waits, as the demand that it adds to the needs.
         no_swaps: Why no variant may give to another; empty where one may.
         offers: Counts that are worth a thought, by role, whatever the pools have; empty while needs are unknown.
@@ -108,6 +110,7 @@ class Case:
     stock: Stock = Stock(None)  # noqa: RUF009  it never changes
     inventory_known: bool = True
     profiles_missing: frozenset[str] = frozenset()
+    profile_notes: tuple[tuple[Reason, str], ...] = ()
     queued: Demand = NOTHING
     no_swaps: str = ""
     offers: tuple[RoleOffers, ...] = ()

@@ -77,7 +77,16 @@ def target_resolved(case: Case) -> Condition:
 
 
 def capacity_available(case: Case, proposal: Proposal) -> Condition:
-    """Whether the cluster has what is wanted."""
+    """Whether the cluster has what is wanted, and what is to be mended in the profiles that say what it has."""
+    found = _has_capacity(case, proposal)
+    if not case.profile_notes:
+        return found
+    reason = case.profile_notes[0][0] if found.reason == Reason.CAPACITY_SUFFICIENT else found.reason
+    notes = [note for _, note in case.profile_notes if note not in found.message]
+    return _condition(found.type, found.status, reason, " ".join([found.message, *(f"{note}." for note in notes)]))
+
+
+def _has_capacity(case: Case, proposal: Proposal) -> Condition:
     if not case.seats:
         return _condition(
             "CapacityAvailable", "Unknown", Reason.TARGET_NOT_FOUND, "No target was found to want GPUs for"
@@ -171,12 +180,15 @@ def _uncounted(case: Case) -> str:
 
 
 def _missing_profiles(case: Case) -> str:
-    """Which profiles to create, and where they are named."""
-    return ". ".join(
+    """Which profiles to create or to mend, and where they are named."""
+    invalid = [note for reason, note in case.profile_notes if reason is Reason.PROFILE_INVALID]
+    unheard = [
         f"AcceleratorProfile {variant.accelerator} does not exist; create it or correct spec.variants[{i}].accelerator"
         for i, variant in enumerate(case.workload.variants)
         if variant.accelerator in case.profiles_missing
-    )
+        and not any(note.startswith(f"AcceleratorProfile {variant.accelerator}:") for note in invalid)
+    ]
+    return ". ".join([*unheard, *invalid])
 
 
 def _condition(kind: str, status: str, reason: str, message: str) -> Condition:

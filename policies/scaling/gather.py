@@ -47,7 +47,7 @@ def gather(
     forecast = check_forecast(forecast, snapshot.now)
     queued = backlog_of(observation, lead_time_seconds=lead)
     reach = Reach(snapshot.now, lead, snapshot.cycle_seconds)
-    needs = _capacity_problem(observation, seats, missing) or _needs(
+    needs = _capacity_problem(observation, seats, missing, snapshot.profile_problems) or _needs(
         observation, forecast, seats, remembered, queued, reach
     )
     current = [seat.current for seat in seats]
@@ -67,6 +67,7 @@ def gather(
         needs=needs,
         lead_time_seconds=lead,
         profiles_missing=missing,
+        profile_notes=_profile_notes(snapshot, named),
         queued=queued,
         no_swaps=_no_swaps(snapshot, seats, needs),
     )
@@ -88,6 +89,22 @@ def within(case: Case, stock: Stock) -> Case:
     """The case with what is left in the pools."""
     seats = tuple(replace(seat, most=stock.room(seat.taker, seat.current)) for seat in case.seats)
     return replace(case, seats=seats, stock=stock, inventory_known=all(seat.most is not None for seat in seats))
+
+
+def _profile_notes(snapshot: FleetSnapshot, named: frozenset[str]) -> tuple[tuple[Reason, str], ...]:
+    """What is to be mended in the profiles that a workload's variants name."""
+    problems = [snapshot.profile_problems[name] for name in sorted(named & snapshot.profile_problems.keys())]
+    pools = [pool for name, pool in sorted((snapshot.pools or {}).items()) if name in named and pool.overlaps]
+    twins = dict.fromkeys(tuple(sorted((pool.accelerator, *pool.overlaps))) for pool in pools)
+    overlaps = [
+        f"AcceleratorProfiles {' and '.join(names)} select some of the same GPUs, which are counted once: have their "
+        "spec.nodeSelector select different nodes"
+        for names in twins
+    ]
+    return (
+        *((Reason.PROFILE_INVALID, problem) for problem in problems),
+        *((Reason.PROFILES_OVERLAP, sentence) for sentence in overlaps),
+    )
 
 
 def _with_finite_demand(observation: WorkloadObservation) -> WorkloadObservation:
@@ -167,7 +184,10 @@ def _belief(belief: CapacityBelief | None, seat: Seat) -> CapacityBelief:
 
 
 def _capacity_problem(
-    observation: WorkloadObservation, seats: Sequence[Seat], missing: frozenset[str]
+    observation: WorkloadObservation,
+    seats: Sequence[Seat],
+    missing: frozenset[str],
+    problems: Mapping[str, str],
 ) -> Unknown | None:
     """Why required replicas cannot be told: a variant with replicas, or all of them, has an unknown capacity."""
     unknown = [seat for seat in seats if seat.work is None]
@@ -177,11 +197,13 @@ def _capacity_problem(
     model = observation.workload.model or observation.model or "its model"
     accelerator = seat.variant.accelerator
     profile = f"AcceleratorProfile {accelerator}" if accelerator else "an AcceleratorProfile"
-    if accelerator in missing:
+    if accelerator in missing and accelerator not in problems:
         profile += ", which does not exist yet"
     message = (
         f"What one replica of {seat.name} sustains is unknown: write the capacity of {model} with "
         f"{words.gpus(seat.variant.gpus_per_replica)} into {profile}, or wait until its replicas are busy enough to "
         "show it"
     )
+    if accelerator is not None and accelerator in problems:
+        message = f"{message}. {problems[accelerator]}"
     return Unknown(Reason.CAPACITY_UNKNOWN, message)

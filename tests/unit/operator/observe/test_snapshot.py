@@ -18,6 +18,8 @@ from tests.builders import NOW, make_variant, make_workload
 from tests.fakes.prometheus import Fault, PodLoad
 from tests.unit.operator.fakes import FakeApi
 from tests.unit.operator.observe.bodies import (
+    changed,
+    make_accelerator_body,
     make_deployment_body,
     make_rival_body,
     make_workload_body,
@@ -53,6 +55,25 @@ async def test_what_new_pods_will_ask_for_is_read_from_the_template(house: House
     house.store.apply("MODIFIED", body)
     (variant,) = (await house.look()).variants
     assert variant.pod == PodRequest(4000, 2048, {"nvidia.com/gpu": 1})
+
+
+async def test_what_is_wrong_with_a_profile_is_known(house: House) -> None:
+    assert (await house.observe()).profile_problems == {}
+    good = make_accelerator_body()
+    house.store.apply("MODIFIED", changed(good, hardware="h100-sxm"))
+    (problem,) = (await house.observe()).profile_problems.values()
+    assert problem.startswith("AcceleratorProfile h100: spec.hardware: is no known data sheet")
+    assert "got 'h100-sxm'; write one of a100_40gb_sxm, " in problem
+    house.store.apply("MODIFIED", changed(good, usdPerGpuHour=4))
+    (problem,) = (await house.observe()).profile_problems.values()
+    assert "spec.usdPerGpuHour" in problem
+    assert problem.endswith("the last good spec is in force")
+    house.store.apply("DELETED", good)
+    house.store.apply("ADDED", changed(good, usdPerGpuHour=4))
+    (problem,) = (await house.observe()).profile_problems.values()
+    assert problem.endswith("it counts as missing")
+    house.store.apply("MODIFIED", changed(good, hardware="h100_sxm"))
+    assert (await house.observe()).profile_problems == {}
 
 
 async def test_what_the_object_says_that_was_learned_is_seen(house: House) -> None:
