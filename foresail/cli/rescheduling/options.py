@@ -1,0 +1,20 @@
+"""Options that several commands of `foresail reschedule` have."""
+
+from __future__ import annotations
+
+import argparse
+
+from foresail.cli.rescheduling.values import at_once
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add what a wave may have."""
+    add = parser.add_argument
+    add("--parallel", metavar="N", type=at_once, default=5, help="moves of a wave (default 5, as KubeVirt)")
+    add("--max-in", metavar="N", type=at_once, default=2, help="of them into one node (default 2)")
+    add("--max-out", metavar="N", type=at_once, default=2, help="of them out of one node (default 2, as KubeVirt)")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add how the answer is printed."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="text is for people (default)")

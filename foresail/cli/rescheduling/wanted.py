@@ -1,0 +1,45 @@
+"""What is wanted of a plan."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+
+from foresail.cli.rescheduling.verification.replay import Limits
+
+SECONDS = 5.0  # of CPU, unless said otherwise
+USUAL = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A plan that is wanted.
+
+    Args:
+        moves: At most so many.
+        limits: Of a wave.
+        objective: fragments, whole-nodes or fewest-moves.
+        goal: A fragment rate that is not to be exceeded, None for none.
+        seconds: Of CPU for the search.
+        seed: Of everything random.
+    """
+
+    moves: int
+    limits: Limits = USUAL
+    objective: str = "fragments"
+    goal: float | None = None
+    seconds: float = SECONDS
+    seed: int = 0
+
+
+def parse_wanted(arguments: Namespace) -> Wanted:
+    """What the command line asks for; a goal asks for as few moves as reach it, unless another objective is named."""
+    usual = "fragments" if arguments.goal is None else "fewest-moves"
+    return Wanted(
+        moves=arguments.moves,
+        limits=Limits(arguments.parallel, arguments.max_in, arguments.max_out, arguments.moves),
+        objective=arguments.objective or usual,
+        goal=arguments.goal,
+        seconds=arguments.time_limit,
+        seed=arguments.seed,
+    )
