@@ -1,0 +1,1 @@
+"""How well rescheduling does: figures asked, figures measured, rivals beside it."""
