@@ -11,9 +11,14 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 UNITS = (  # in this order; then every other file, in random order
+    (
+        "tests/integration",
+        "tests/manifests",
+        "tests/failures",
+        "tests/sandbox/test_control_plane.py",
+        "tests/unit/operator/observe/test_foreign_writes.py",
+    ),
     ("tests/e2e",),
-    ("tests/integration", "tests/manifests", "tests/sandbox/test_control_plane.py"),
-    ("tests/failures",),
     ("tests/sandbox/test_up.py",),
     ("tests/sandbox/test_attach.py",),
     ("tests/packaging/test_dockerfile.py",),

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cluster, wait_for
+from tests.failures.api import Api
 from tests.fakes.prometheus import FakePrometheus, Fault, PodLoad
-from tests.integration.conftest import make_deployment, make_model_deployment
+from tests.integration.conftest import deployments, make_deployment, make_model_deployment, model_deployments
 from tests.integration.process import OperatorProcess
 
 pytestmark = pytest.mark.cluster
@@ -27,6 +28,7 @@ class Stage:
     namespace: str
     prometheus: FakePrometheus
     folder: Path
+    api: Api
 
     def set_up(self, mode: str, *, rps: float = 20.0, replicas: int = 2) -> None:
         profile = {
@@ -54,7 +56,7 @@ class Stage:
         return OperatorProcess(self.folder / f"{name}.log", *flags)
 
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.get("modeldeployment/chat").get("status", {})
+        status: dict[str, Any] = self.get(f"{model_deployments(self.namespace)}/chat").get("status", {})
         return status
 
     def condition(self, name: str) -> tuple[str, str]:
@@ -64,17 +66,20 @@ class Stage:
         return "", ""
 
     def replicas(self) -> int:
-        return int(self.get("deployment/chat")["spec"]["replicas"])
+        return int(self.deployment()["spec"]["replicas"])
+
+    def deployment(self) -> dict[str, Any]:
+        return self.get(f"{deployments(self.namespace)}/chat")
 
     def events(self) -> list[dict[str, Any]]:
-        items = self.get("events", "--field-selector", "involvedObject.kind=ModelDeployment")["items"]
-        return list(items)
+        items = self.get(f"/api/v1/namespaces/{self.namespace}/events")["items"]
+        return [item for item in items if item["involvedObject"]["kind"] == "ModelDeployment"]
 
-    def get(self, *what: str) -> dict[str, Any]:
-        return self.cluster.kubectl.get("-n", self.namespace, *what, "--show-managed-fields")
+    def get(self, path: str) -> dict[str, Any]:
+        return self.api.ask("GET", path)
 
     def _ready_pods(self, count: int) -> list[str]:
-        pods = self.get("pods")["items"]
+        pods = self.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
         ready = [
             pod["metadata"]["name"]
             for pod in pods
@@ -91,8 +96,9 @@ def make_in(namespace: str, replicas: int) -> dict[str, Any]:
 
 @pytest.fixture
 def stage(gpu_nodes: Cluster, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+    assert gpu_nodes.control_plane is not None
     with FakePrometheus() as prometheus:
-        yield Stage(gpu_nodes, namespace, prometheus, tmp_path)
+        yield Stage(gpu_nodes, namespace, prometheus, tmp_path, Api(gpu_nodes.control_plane))
 
 
 def decided_up(stage: Stage) -> Callable[[], bool]:
@@ -110,7 +116,7 @@ def test_in_advisory_the_decision_is_told_and_nothing_but_status_is_written(stag
         )
         assert stage.replicas() == 2
         assert stage.events() == []
-        managers = {entry["manager"] for entry in stage.get("deployment/chat")["metadata"]["managedFields"]}
+        managers = {entry["manager"] for entry in stage.deployment()["metadata"]["managedFields"]}
         assert "foresail" not in managers
         assert (operator.metric("foresail_api_writes_total") or 0.0) - (writes or 0.0) <= 2  # it settles
         assert operator.end() == 0
@@ -121,14 +127,19 @@ def test_in_auto_replicas_follow_and_the_same_sentence_is_everywhere(stage: Stag
     stage.set_up("Auto")
     with stage.operator() as operator:
         wait_for(lambda: stage.replicas() > 2, seconds=30, what="a patched target")
-        event = wait_for(lambda: [e for e in stage.events() if e["type"] == "Normal"], what="an Event")[0]
+        labels = {"namespace": stage.namespace, "name": "chat"}
+
+        def of_decisions() -> list[dict[str, Any]]:
+            counted = "foresail_decisions_total"
+            return [each for each in stage.events() if operator.metric(counted, reason=each["reason"], **labels)]
+
+        event = wait_for(of_decisions, what="an Event of a decision that is counted")[0]
+        assert event["type"] == "Normal"
         assert event["message"] in operator.log
         document = operator.decision(stage.namespace, "chat")
         assert document is not None
         assert document["observed"]["demand"]["requests_per_second"] == pytest.approx(20.0, rel=0.2)
         assert document["lastDecision"]["steps"]
-        labels = {"namespace": stage.namespace, "name": "chat"}
-        assert operator.metric("foresail_decisions_total", reason=event["reason"], **labels)
         assert operator.metric("foresail_leader") == 1.0
         assert operator.resident_mebibytes() < 200
         explained = subprocess.run(

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cluster, wait_for
+from tests.failures.api import Api
 from tests.fakes.prometheus import FakePrometheus, PodLoad
-from tests.integration.conftest import make_deployment
+from tests.integration.conftest import deployments, make_deployment, model_deployments
 from tests.integration.process import OperatorProcess
 from tests.integration.routes import make_route
 from tests.unit.operator.actuate.routes import weights_of
@@ -29,13 +30,14 @@ class Stage:
     namespace: str
     prometheus: FakePrometheus
     folder: Path
+    api: Api
 
     def set_up(self, mode: str) -> None:
         kubectl, here = self.cluster.kubectl, {"namespace": self.namespace}
-        kubectl.apply(*(self._profile(name, rps) for name, rps in RPS.items()))
-        for body in (*(make_deployment(f"chat-{name}", replicas=2) for name in RPS), make_route(), self._model(mode)):
+        bodies = *(make_deployment(f"chat-{name}", replicas=2) for name in RPS), make_route(), self._model(mode)
+        for body in bodies:
             body["metadata"] |= here
-            kubectl.apply(body)
+        kubectl.apply(*(self._profile(name, rps) for name, rps in RPS.items()), *bodies)
         wait_for(lambda: len(self._pods()) == 4, seconds=60, what="ready pods")
         self.demand(8.0)
 
@@ -49,10 +51,10 @@ class Stage:
         return OperatorProcess(self.folder / "operator.log", *flags)
 
     def weights(self) -> list[list[int | None]]:
-        return weights_of(self.get("httproute", "chat"))
+        return weights_of(self.route())
 
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.get("modeldeployment", "chat").get("status", {})
+        status: dict[str, Any] = self.get(f"{model_deployments(self.namespace)}/chat").get("status", {})
         return status
 
     def routing(self) -> tuple[str, str]:
@@ -60,15 +62,18 @@ class Stage:
         return (entries[0]["status"], entries[0]["reason"]) if entries else ("", "")
 
     def replicas(self) -> int:
-        return sum(int(self.get("deployment", f"chat-{name}")["spec"]["replicas"]) for name in RPS)
+        return sum(int(self.get(f"{deployments(self.namespace)}/chat-{name}")["spec"]["replicas"]) for name in RPS)
 
-    def get(self, *what: str) -> dict[str, Any]:
-        return self.cluster.kubectl.get("-n", self.namespace, *what)
+    def route(self) -> dict[str, Any]:
+        return self.get(f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes/chat")
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self.api.ask("GET", path)
 
     def _pods(self) -> list[str]:
         return [
             pod["metadata"]["name"]
-            for pod in self.get("pods")["items"]
+            for pod in self.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
             if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
         ]
 
@@ -103,8 +108,9 @@ class Stage:
 
 @pytest.fixture
 def stage(gpu_nodes: Cluster, gateway: Cluster, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+    assert gpu_nodes.control_plane is not None
     with FakePrometheus() as prometheus:
-        yield Stage(gpu_nodes, namespace, prometheus, tmp_path)
+        yield Stage(gpu_nodes, namespace, prometheus, tmp_path, Api(gpu_nodes.control_plane))
 
 
 def test_in_auto_weights_arrive_and_without_the_route_scaling_goes_on(stage: Stage) -> None:
@@ -132,7 +138,7 @@ def test_in_auto_weights_arrive_and_without_the_route_scaling_goes_on(stage: Sta
 
 def test_in_advisory_weights_are_told_and_the_route_is_left_alone(stage: Stage) -> None:
     stage.set_up("Advisory")
-    before = stage.get("httproute", "chat")
+    before = stage.route()
     with stage.operator() as operator:
         wait_for(lambda: stage.routing() == ("True", "WeightsShown"), seconds=30, what="the condition")
         turns = operator.metric("foresail_cycle_duration_seconds_count") or 0.0
@@ -140,4 +146,4 @@ def test_in_advisory_weights_are_told_and_the_route_is_left_alone(stage: Stage) 
             lambda: (operator.metric("foresail_cycle_duration_seconds_count") or 0.0) >= turns + 3, what="three cycles"
         )
         assert sum(entry["weightPercent"] for entry in stage.status()["variants"]) == 100
-        assert stage.get("httproute", "chat") == before
+        assert stage.route() == before
