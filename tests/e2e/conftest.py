@@ -26,7 +26,7 @@ DAYS = 14
 SPEED = 150.0  # a day passes in ten minutes
 NIGHT_RPS, DAY_RPS = 6.0, 30.0  # one replica at night; five or six by day
 MORNING_SECONDS = 7.5 * 3600.0  # the ramp starts here and takes two hours: 48 s
-PLAYED_BEFORE_SECONDS = 2.5 * 3600.0  # played before the ramp: one minute
+PLAYED_BEFORE_SECONDS = 1.25 * 3600.0  # played before the ramp: half a minute, six cycles
 STARTUP_SECONDS = 10.0
 
 
