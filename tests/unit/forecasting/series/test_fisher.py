@@ -1,7 +1,8 @@
 """What the mixture reaches on Fisher's containers, where they are beside the repository; skipped, and said so, else.
 
-Ten-minute steps, 70/10/20, all last 20 % of rows scored, min-max scale of the training part. Five of the ten, which is
-what a test has time for; the benchmark has all of them.
+Ten-minute steps, 70/10/20, all last 20 % of rows scored, min-max scale of the training part. Three of the ten, which is
+what a test has time for, and one two hours ahead; the benchmark has all of them at both. What they reach is bounded to
+a hundredth.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from foresail.forecasting.series.series import parse_series
 
 ROOT = Path(__file__).resolve().parents[5]
 FOLDER = Path(os.environ.get("FORESAIL_FISHER", str(ROOT / "shared" / "data" / "fisher")))
-FILES = {number: FOLDER / f"container{number}.csv" for number in (1, 3, 5, 6, 8)}
+FILES = {number: FOLDER / f"container{number}.csv" for number in (1, 5, 8)}
 UNINFORMATIVE = {
     "blkio.throttle.io_service_bytes_Async",
     "blkio.throttle.io_service_bytes_Read",
@@ -48,10 +49,10 @@ def informative(found: Evaluation) -> float:
 
 def test_one_step_ahead() -> None:
     every = [mixture(file, 1) for file in FILES.values()]
-    # Below .050 nothing honest is known: most of the rest is coin flips.
-    assert 0.050 < mean([found.figures.crps for found in every]) <= 0.0530
-    assert mean([informative(found) for found in every]) <= 0.0266
-    assert mean([found.figures.mse for found in every]) <= 0.0381
+    # Below .043 nothing honest is known: most of the rest is coin flips.
+    assert 0.043 < mean([found.figures.crps for found in every]) <= 0.0457
+    assert mean([informative(found) for found in every]) <= 0.0192
+    assert mean([found.figures.mse for found in every]) <= 0.0340
     assert mean([(found.figures.energy_score or 0) / (found.figures.energy_score_shuffled or 1) for found in every]) < 1
     pairs = [shares(file, found) for file, found in zip(FILES.values(), every, strict=True)]
     covered, violated = zip(*pairs, strict=True)
@@ -73,7 +74,9 @@ def shares(file: Path, found: Evaluation) -> tuple[float, FloatArray]:
 
 
 def test_two_hours_ahead() -> None:
-    assert mean([mixture(FILES[number], 12).figures.crps for number in (1, 5, 8)]) <= 0.0585
+    found = mixture(FILES[1], 12).figures.crps
+    assert found is not None
+    assert 0.076 < found <= 0.0830
 
 
 def test_device_columns_are_coin_flips_and_their_floor_is_most_of_the_score() -> None:
