@@ -35,8 +35,7 @@ def load_trace(name: str) -> tuple[FloatArray, BoolArray]:
     return values, rates[:, 0] >= 0.25 * local
 
 
-@pytest.mark.parametrize("lead_seconds", [60.0, 120.0])
-@pytest.mark.parametrize("name", ["m_large", "m_mid"])
+@pytest.mark.parametrize(("name", "lead_seconds"), [("m_large", 120.0), ("m_mid", 60.0)])
 def test_on_the_second_week_the_mixture_keeps_its_promises(name: str, lead_seconds: float) -> None:
     values, observed = load_trace(name)
     records = compete(
