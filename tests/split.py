@@ -6,6 +6,8 @@ What waits for real time comes first, what computes for long follows, and short 
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -23,8 +25,12 @@ UNITS = (  # in this order; then every other file, in random order
     ("tests/sandbox/test_attach.py",),
     ("tests/packaging/test_dockerfile.py",),
     ("tests/unit/forecasting/series/test_fisher.py",),
+    ("tests/property/forecasting/test_future.py",),
     ("tests/unit/policies/test_attainment.py",),
     ("tests/unit/forecasting/demand/test_quality.py",),
+    ("tests/unit/forecasting/series/test_evaluate.py",),
+    ("tests/unit/forecasting/series/test_servegen.py",),
+    ("tests/unit/policies/allocation/test_allocate_fleet.py",),
 )
 
 
@@ -46,6 +52,13 @@ class Split(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a worker calculate in one thread: as many as there are cores, in each of them, wait for each other."""
+    if config.getoption("numprocesses", None):
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
