@@ -56,9 +56,22 @@ def to_text(title: str, body: Mapping[str, Any]) -> str:
         *(f"  {s['rule']:<{width}}  {s['before']:>4} → {s['after']:<4} {s['reason']}: {s['message']}" for s in steps),
         *([] if steps else ["  no rule changed the number"]),
         "",
+        *_capacities(status),
         *(f"  {c['type']}={c['status']} {c['reason']}: {c['message']}" for c in status.get("conditions", [])),
     ]
     return "\n".join(lines)
+
+
+def _capacities(status: Mapping[str, Any]) -> list[str]:
+    """What a replica of each variant is believed to rest on, and how far that may be off."""
+    kinds = {entry["name"]: entry.get("capacitySource") for entry in status.get("variants", [])}
+    learned = (status.get("learned") or {}).get("variants", [])
+    lines = [
+        f"  capacity of {entry['name']}: {kinds[entry['name']]}, ±{float(entry['deviation']):.0%}: {entry['source']}"
+        for entry in learned
+        if kinds.get(entry["name"]) is not None
+    ]
+    return [*lines, *([""] if lines else [])]
 
 
 async def _read(kubeconfig: str | None, namespace: str, name: str) -> dict[str, Any] | None:

@@ -31,10 +31,29 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one replica of a variant is believed to sustain.
+
+    Args:
+        source: Where that is known from, best first: measured (what replicas were seen to serve under pressure, which
+            corrects whatever it started from), user (points of the AcceleratorProfile), shipped, roofline.
+        detail: The points, or a sentence.
+        error_ratio: How far it may be off: 1 sigma of its logarithm.
+        requests_per_second: At the token lengths of now; None while nothing arrives or the demand is unknown.
+    """
+
+    source: str
+    detail: str
+    error_ratio: float
+    requests_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VariantDecision:
     """What one scale target should be set to. `acts`: the operator may write it (Auto, no rival, target known).
 
-    `weight` is the share of its role's requests that its ready replicas should get (0…1), None where nothing is known.
+    `weight` is the share of its role's requests that its ready replicas should get (0…1), None where nothing is known,
+    as is `capacity`.
     """
 
     name: str
@@ -45,6 +64,7 @@ class VariantDecision:
     target_uid: str = ""
     resource_version: str = ""
     weight: float | None = None
+    capacity: Capacity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ def to_list(traces: Iterable[Trace]) -> dict[str, Any]:
 def _variant(variant: dict[str, Any], observation: WorkloadObservation | None) -> dict[str, Any]:
     seen = {entry.name: entry for entry in observation.variants} if observation is not None else {}
     known = seen.get(variant["name"])
-    exact = {"weight": _number(variant["weight"])}
+    capacity = variant["capacity"]
+    exact = {"weight": _number(variant["weight"]), "capacity": None if capacity is None else _finite(capacity)}
     return variant | exact | {"observed": None if known is None else _variant_observed(known)}
 
 
@@ -112,6 +113,10 @@ def _observed(observation: WorkloadObservation) -> dict[str, Any]:
         "recent": _window(observation.recent),
         "history": _window(observation.history),
     }
+
+
+def _finite(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _number(value) if isinstance(value, float) else value for name, value in fields.items()}
 
 
 def _signal(signal: Known | Unknown | Demand | None) -> Any:

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from foresail import __version__
-from foresail.domain.decision import Decision, Outlook
+from foresail.domain.decision import Capacity, Decision, Outlook
 from foresail.domain.snapshot import Demand, Known, WorkloadObservation
 from foresail.domain.workload import WorkloadKey
 from foresail.operator.clock import Clock
@@ -188,10 +188,20 @@ class _Families:
                 self._gauge(f"{name}_replicas", f"Replicas, {name}.", VARIANT, (*key, variant.name), value)
             text = "Share of its role's requests that a variant's ready replicas can carry."
             self._gauge("routing_weight", text, VARIANT, (*key, variant.name), variant.weight)
+            if variant.capacity is not None:
+                self._add_capacity((*key, variant.name), variant.capacity)
         for spec in observation.workload.variants if observation is not None else ():
             labels = (*key, spec.name)
             self._gauge("min_replicas", "Least replicas of the spec.", VARIANT, labels, spec.min_replicas)
             self._gauge("max_replicas", "Most replicas of the spec.", VARIANT, labels, spec.max_replicas)
+
+    def _add_capacity(self, labels: tuple[str, ...], capacity: Capacity) -> None:
+        text = "What one replica of a variant sustains at the token lengths of now."
+        self._gauge("variant_capacity_requests_per_second", text, VARIANT, labels, capacity.requests_per_second)
+        text = "How far that may be off, 1 sigma of its logarithm."
+        self._gauge("variant_capacity_error_ratio", text, VARIANT, labels, capacity.error_ratio)
+        text = "Where that is known from."
+        self._gauge("variant_capacity_source", text, (*VARIANT, "source"), (*labels, capacity.source), 1.0)
 
     def _add_outlook(self, key: WorkloadKey, decision: Decision, record: _Record) -> None:
         outlook, due = decision.outlook, record.due

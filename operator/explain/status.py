@@ -157,6 +157,7 @@ def _variant(variant: VariantDecision, kept: Mapping[str, Any]) -> dict[str, Any
         "currentReplicas": variant.current,
         "desiredReplicas": variant.desired,
         "readyReplicas": variant.ready,
+        "capacitySource": None if variant.capacity is None else variant.capacity.source,
     }
     return {"name": variant.name} | {name: number for name, number in numbers.items() if number is not None}
 

@@ -203,7 +203,7 @@ class Observer:
         """What of each AcceleratorProfile is not understood; of one that was understood before, that stays in force."""
         kept = self._store.accelerators
         named = {name: problem for name, each in kept.items() if (problem := hardware_problem(each))}
-        until = {name: "the last good spec is in force" for name in kept}
+        until = dict.fromkeys(kept, "the last good spec is in force")
         return named | {
             name: f"{problem}. Until then {until.get(name, 'it counts as missing')}"
             for name, problem in self._store.accelerator_problems.items()

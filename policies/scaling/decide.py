@@ -14,7 +14,7 @@ from foresail.policies.scaling.case import Case, Counts, active_rival
 from foresail.policies.scaling.conditions import judge_conditions
 from foresail.policies.scaling.feedback import update_feedback
 from foresail.policies.scaling.guards import apply_guards
-from foresail.policies.scaling.outlook import describe_outlook
+from foresail.policies.scaling.outlook import capacities, describe_outlook
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.proposal import Proposal, propose
 from foresail.policies.scaling.recall import learned_of, remember, renew
@@ -110,7 +110,7 @@ def _variants(case: Case, desired: Counts) -> tuple[VariantDecision, ...]:
     counts = _by_name(case, desired)
     seats = {seat.name: seat for seat in case.seats}
     acts = case.workload.mode is Mode.AUTO and active_rival(case) is None
-    weights = weights_of(case, desired)
+    weights, known = weights_of(case, desired), capacities(case)
     return tuple(
         VariantDecision(
             name=variant.name,
@@ -121,6 +121,7 @@ def _variants(case: Case, desired: Counts) -> tuple[VariantDecision, ...]:
             target_uid=seat.observation.target_uid if seat else "",
             resource_version=seat.observation.resource_version if seat else "",
             weight=weights.get(variant.name),
+            capacity=known.get(variant.name),
         )
         for variant in case.workload.variants
     )

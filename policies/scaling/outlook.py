@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from foresail.domain.decision import Outlook
+from foresail.domain.decision import Capacity, Outlook
 from foresail.domain.forecast import Forecast
+from foresail.domain.memory import CapacityBelief
 from foresail.domain.snapshot import Demand
+from foresail.policies.scaling.capacity import LEARNED
 from foresail.policies.scaling.case import Case
 from foresail.policies.scaling.feedback import factor_of
 from foresail.policies.scaling.learning import work_of
@@ -20,6 +22,7 @@ SHOWN_AROUND = 8  # counts on either side of the cheapest
 def describe_outlook(case: Case, proposal: Proposal) -> Outlook:
     """Demand, need, capacity, and what the current replicas cost; None where unknown."""
     demand = case.observation.demand if isinstance(case.observation.demand, Demand) else None
+    first = capacities(case).get(case.seats[0].name) if case.seats else None
     known = case.needs if isinstance(case.needs, Needs) else None
     demand_median, demand_high = (None, None) if known is None else quantiles(known.peak_rps)
     need_median, need_high = (None, None) if known is None else quantiles(known.ahead[0])
@@ -31,8 +34,8 @@ def describe_outlook(case: Case, proposal: Proposal) -> Outlook:
         required_now=None if known is None or demand is None else float(known.now[0]),
         required_median=need_median,
         required_q95=need_high,
-        capacity_rps=capacity_rps(case, demand),
-        capacity_source=capacity_source(case),
+        capacity_rps=None if first is None else first.requests_per_second,
+        capacity_source=None if first is None else first.detail,
         feedback_factor=factor_of(case.memory.log_feedback),
         usd_per_hour=running_usd_per_hour(case),
         forecast_source=case.forecast.source if isinstance(case.forecast, Forecast) else None,
@@ -48,18 +51,31 @@ def running_usd_per_hour(case: Case) -> float | None:
     return sum(seat.usd_per_hour * seat.current for seat in case.seats)
 
 
-def capacity_rps(case: Case, demand: Demand | None) -> float | None:
-    """Requests per second that one replica of the first variant sustains at the mix of now."""
-    if demand is None or demand.requests_per_second <= 0 or not case.seats or case.seats[0].work is None:
-        return None
-    belief = case.memory.capacity[case.seats[0].name]
-    busy = work_of(belief).of(demand)
-    return demand.requests_per_second * math.exp(belief.log_mean) / busy if busy > 0 else None
+def capacities(case: Case) -> dict[str, Capacity]:
+    """What one replica of each variant sustains, of those whose capacity is known."""
+    demand = case.observation.demand if isinstance(case.observation.demand, Demand) else None
+    known = [seat.name for seat in case.seats if seat.work is not None]
+    return {name: _capacity(case.memory.capacity[name], demand) for name in known}
 
 
-def capacity_source(case: Case) -> str | None:
-    """What the capacity of the first variant rests on: points of its profile, a prediction, or what was learned."""
-    return case.memory.capacity[case.seats[0].name].source if case.seats and case.seats[0].work is not None else None
+def _capacity(belief: CapacityBelief, demand: Demand | None) -> Capacity:
+    busy = 0.0 if demand is None else work_of(belief).of(demand)
+    return Capacity(
+        source=_source(belief),
+        detail=belief.source,
+        error_ratio=math.sqrt(belief.log_variance),
+        requests_per_second=None
+        if demand is None or demand.requests_per_second <= 0 or busy <= 0
+        else demand.requests_per_second * math.exp(belief.log_mean) / busy,
+    )
+
+
+def _source(belief: CapacityBelief) -> str:
+    """In a word; a prediction's sentence begins with what it was made by (`allocation/profiles/profile.py`)."""
+    if belief.observations > 0 or belief.source == LEARNED:
+        return "measured"
+    words = belief.source.split()
+    return next((source for source in ("shipped", "roofline") if source.capitalize() in words), "user")
 
 
 def _around(losses: Mapping[int, float] | None) -> dict[int, float] | None:

@@ -228,7 +228,14 @@ STATUS: dict[str, Any] = {
     "minReplicas": 1,
     "maxReplicas": 12,
     "variants": [
-        {"name": "h100", "currentReplicas": 5, "desiredReplicas": 7, "readyReplicas": 5, "weightPercent": 100}
+        {
+            "name": "h100",
+            "currentReplicas": 5,
+            "desiredReplicas": 7,
+            "readyReplicas": 5,
+            "capacitySource": "roofline",
+            "weightPercent": 100,
+        }
     ],
     "lastDecision": {
         "id": "d-1",

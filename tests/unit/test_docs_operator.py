@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
-from foresail.domain.decision import Outlook
+from foresail.domain.decision import Capacity, Outlook
 from foresail.domain.workload import Routing, RoutingMode
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.operator.resources import parse_workload
@@ -63,7 +63,9 @@ def process_metrics(metrics: OperatorMetrics) -> Iterator[tuple[str, set[str]]]:
 def object_metrics(metrics: OperatorMetrics) -> Mapping[str, set[str]]:
     """Labels of what an object has of which everything is known."""
     decision = make_decision(outlook=KNOWN)
-    weighed = replace(decision, variants=tuple(replace(variant, weight=1.0) for variant in decision.variants))
+    capacity = Capacity("user", "6 rps at 1000/250", 0.05, 6.0)
+    known = tuple(replace(variant, weight=1.0, capacity=capacity) for variant in decision.variants)
+    weighed = replace(decision, variants=known)
     trace = Trace(weighed, make_observation(), writes=(Write("h100", 7, "Written", "so"),))
     metrics.fleet.record(trace, NOW, renewed=True)
     metrics.fleet.record(trace, NOW + 60, renewed=False)  # the first forecast is due

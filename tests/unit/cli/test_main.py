@@ -111,6 +111,19 @@ def test_an_explanation_shows_sentence_steps_and_conditions() -> None:
     ]
 
 
+def test_a_decision_for_people_says_what_is_known_of_capacities() -> None:
+    learned = [
+        {"name": "h100", "deviation": "0.204", "source": "Shipped for h100."},
+        {"name": "gone", "deviation": "0.1", "source": "6 rps at 9/9"},
+    ]
+    decision = {"from": 5, "to": 7, "reason": "R", "time": "T", "message": "m"}
+    variants = [{"name": "h100", "capacitySource": "shipped"}, {"name": "l40s"}]
+    text = to_text(
+        "chat", {"status": {"lastDecision": decision, "variants": variants, "learned": {"variants": learned}}}
+    )
+    assert text.splitlines()[5:] == ["  capacity of h100: shipped, ±20%: Shipped for h100."]
+
+
 def test_json_log_lines_carry_what_was_passed_along() -> None:
     record = logging.LogRecord("foresail.decisions", logging.INFO, "f", 1, "5 to %s", (7,), None)
     record.decision_id = "d1"

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry, Gauge
 
-from foresail.domain.decision import Condition
+from foresail.domain.decision import Capacity, Condition
 from foresail.domain.snapshot import Unknown
 from foresail.domain.workload import WorkloadKey
 from foresail.service.app import create_app
@@ -75,12 +75,15 @@ async def service() -> AsyncIterator[Service]:
 
 async def test_decisions_have_exact_weights_and_how_routing_stands(service: Service) -> None:
     (variant,) = make_decision().variants
-    decision = make_decision(variants=(replace(variant, weight=2 / 3),))
+    capacity = Capacity("shipped", "Shipped for h100.", 0.25)
+    decision = make_decision(variants=(replace(variant, weight=2 / 3, capacity=capacity), variant))
     routing = Condition("RoutingReady", "True", "WeightsShown", "Weights are shown.")
     service.state.traces = {KEY: Trace(decision, routing=routing)}
     _, answer = await service.json("/api/v1/decisions")
     (document,) = answer["decisions"]
     assert document["variants"][0]["weight"] == 2 / 3
+    told = {"source": "shipped", "detail": "Shipped for h100.", "error_ratio": 0.25, "requests_per_second": None}
+    assert [entry["capacity"] for entry in document["variants"]] == [told, None]
     assert [entry["type"] for entry in document["conditions"]] == ["Ready", "RoutingReady"]
 
 

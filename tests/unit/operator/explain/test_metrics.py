@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from foresail.domain.decision import Condition, Outlook
+from foresail.domain.decision import Capacity, Condition, Outlook
 from foresail.operator.explain.metrics import OperatorMetrics
 from foresail.service.document import Trace, Write
 from tests.builders import NOW, make_observation
@@ -51,6 +51,22 @@ def test_a_routing_weight_is_a_share_and_has_no_series_while_it_is_unknown() -> 
     metrics = make_metrics(Trace(weighed))
     assert value(metrics, "routing_weight", VARIANT) == 0.625
     assert value(metrics, "routing_weight", VARIANT | {"variant": "l40s"}) is None
+
+
+def test_a_capacity_tells_its_rate_its_error_and_its_source_as_far_as_known() -> None:
+    (variant,) = make_decision().variants
+    known = replace(variant, capacity=Capacity("shipped", "Shipped for h100.", 0.2, 5.5))
+    silent = replace(variant, name="l40s", capacity=Capacity("user", "2 rps at 9/9", 0.05))
+    unknown = replace(variant, name="b200")
+    metrics = make_metrics(Trace(make_decision(variants=(known, silent, unknown))))
+
+    def told(name: str, variant: str, **more: str) -> float | None:
+        return value(metrics, f"variant_capacity_{name}", VARIANT | {"variant": variant} | more)
+
+    variants = ("h100", "l40s", "b200")
+    assert [told("requests_per_second", name) for name in variants] == [5.5, None, None]
+    assert [told("error_ratio", name) for name in variants] == [0.2, 0.05, None]
+    assert told("source", "h100", source="shipped") == told("source", "l40s", source="user") == 1.0
 
 
 def test_a_conflict_is_one_and_peace_is_zero() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from foresail.domain.decision import Condition, Step, VariantDecision
+from foresail.domain.decision import Capacity, Condition, Decision, Step, VariantDecision
 from foresail.domain.memory import CapacityBelief, Learned
 from foresail.operator.explain.notices import notices
 from foresail.operator.explain.status import build_status
@@ -99,6 +99,19 @@ def test_a_variant_without_a_target_keeps_the_numbers_that_were_known_last() -> 
     status = status_of(make_decision(identity="d2", variants=(variants[0], lost("a100"))), first)
     assert (status["currentReplicas"], status["desiredReplicas"], status["readyReplicas"]) == (8, 10, 7)
     assert status["variants"] == first["variants"]
+
+
+def test_where_a_capacity_is_known_from_is_news_and_how_far_it_may_be_off_is_not() -> None:
+    (variant,) = make_decision().variants
+
+    def about(source: str, error: float) -> Decision:
+        return make_decision(variants=(replace(variant, capacity=Capacity(source, "", error, 100 * error)),))
+
+    first = status_of(about("shipped", 0.2))
+    assert first["variants"][0]["capacitySource"] == "shipped"
+    assert status_of(about("shipped", 0.1), first, now=NOW + 15) == first
+    assert status_of(about("measured", 0.1), first)["variants"][0]["capacitySource"] == "measured"
+    assert "capacitySource" not in status_of(make_decision())["variants"][0]
 
 
 def test_without_any_target_nothing_goes_to_zero() -> None:
