@@ -69,6 +69,7 @@ PARTS = {
     "foresail.cli.plot": frozenset({"matplotlib"}),
     "foresail.cli.figures": frozenset({"matplotlib"}),
     "foresail.cli.allocation.plot": frozenset({"matplotlib"}),
+    "foresail.cli.experts.plot": frozenset({"matplotlib"}),
     "foresail.cli.rescheduling.plot": frozenset({"matplotlib"}),
 }
 # Parts of a room that know nothing of each other.
