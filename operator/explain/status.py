@@ -179,7 +179,7 @@ def _condition(condition: Condition, old: Mapping[str, Any] | None, about: Objec
 def _says_the_same(old: Mapping[str, Any], reason: str, message: str, generation: int) -> bool:
     if old["reason"] != reason or old.get("observedGeneration") != generation:
         return False
-    return essence(reason, old["message"]) == essence(reason, message)
+    return old["message"] == message or essence(reason, old["message"]) == essence(reason, message)
 
 
 class Published(NamedTuple):

@@ -57,7 +57,9 @@ def demand_of_past(workload: Workload, flows: Flows, step_seconds: float) -> Flo
         return None
     front = [flow for role, flow in owned if role is not Role.DECODE]
     back = [flow for role, flow in owned if role is not Role.PREFILL]
-    return arrivals_of_past(_add(front or back), _add(back or front), step_seconds)
+    entering = _add(front or back)
+    generating = entering if len(front) == len(back) == len(owned) else _add(back or front)
+    return arrivals_of_past(entering, generating, step_seconds)
 
 
 def _add(flows: Sequence[FloatArray]) -> FloatArray:

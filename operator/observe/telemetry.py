@@ -158,11 +158,10 @@ class Telemetry:
         waiting, running = self.value("waiting_growth", pod), self.value("running_growth", pod)
         if waiting is None or running is None:
             return None
-        idle = self._is_idle(pod)
         rates: list[float] = []
         for indicator in COUNTERS:
             rate = self.value(indicator, pod)
-            if rate is None and idle and indicator in counted and not self.has(indicator, pod):
+            if rate is None and indicator in counted and not self.has(indicator, pod) and self._is_idle(pod):
                 rate = 0.0
             if rate is None:
                 return None
