@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from foresail.domain.timeseries import FloatArray
 
 TRAFFIC_RPS = 1e-9  # a bucket with no more than this has no traffic
+USUAL_STARTUP_SECONDS = 300.0  # where nobody says how long a replica takes to serve
 LOAD_TOLERANCE = 1e-6  # replicas: a load that exceeds them by no more fits, as the solver's own tolerance
 
 
@@ -41,7 +42,7 @@ class Candidate:
         min_replicas: Kept whatever the demand.
         max_replicas: None: only the accelerator's stock caps it.
         current_replicas: What runs now, None where that is of no concern.
-        startup_seconds: From being asked for until a replica serves.
+        startup_seconds: From being asked for until a replica serves; 0: at once.
         start_usd_per_hour: Price of a replica more than now, spread over the time until the next decision.
         stop_usd_per_hour: Price of a replica less than now, likewise.
 
@@ -57,7 +58,7 @@ class Candidate:
     min_replicas: int = 0
     max_replicas: int | None = None
     current_replicas: int | None = None
-    startup_seconds: float = 0.0
+    startup_seconds: float = USUAL_STARTUP_SECONDS
     start_usd_per_hour: float = 0.0
     stop_usd_per_hour: float = 0.0
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from foresail.cli.allocation.fields import Field
 from foresail.cli.allocation.melange import shaped
-from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
+from foresail.domain.allocation import USUAL_STARTUP_SECONDS, AllocationProblem, Candidate, ModelDemand
 
 FIELDS = ("accelerators", "models")
 MODEL_FIELDS = ("name", "priority", "unserved_usd_per_1k_requests", "demand_rps", "variants")
@@ -85,7 +85,7 @@ def _variant(field: Field, accelerators: Sequence[str], shape: tuple[int, ...]) 
         min_replicas=min_replicas,
         max_replicas=max_replicas,
         current_replicas=None if current.absent else current.whole(),
-        startup_seconds=0.0 if startup.absent else startup.number("give seconds"),
+        startup_seconds=USUAL_STARTUP_SECONDS if startup.absent else startup.number("give seconds"),
     )
 
 

@@ -22,7 +22,7 @@ from foresail.policies.allocation.transitions.share import Plans, groups_of, sha
 from foresail.policies.programs.highs import Solution, Solver
 from foresail.policies.programs.linear import IntArray, LinearProgram
 
-UNKNOWN_STARTUP_SECONDS = 300.0
+LEAST_SECONDS = 1.0  # a change wastes something even where a replica serves at once: of plans alike the nearer one
 LEAST_USD_PER_GPU_HOUR = 0.01  # a change of a free replica counts too
 PRIORITY_WEIGHT = 1e-3  # of a change, between the least and the most important model: decides ties only
 ROUNDING = 1e-7
@@ -68,7 +68,7 @@ def distance(problem: AllocationProblem, plan: Allocation) -> float:
 def change_weight(candidate: Candidate) -> float:
     """USD that a start wastes until the replica serves; a stop weighs as much, as it may have to be taken back."""
     usd = max(candidate.usd_per_hour, LEAST_USD_PER_GPU_HOUR * candidate.gpus_per_replica)
-    return usd * (candidate.startup_seconds or UNKNOWN_STARTUP_SECONDS) / 3600.0
+    return usd * max(candidate.startup_seconds, LEAST_SECONDS) / 3600.0
 
 
 def _stake(model: ModelDemand, models: Sequence[ModelDemand]) -> float:

@@ -35,6 +35,9 @@ def test_what_a_lull_does_not_need_is_kept_where_a_start_would_cost_more() -> No
     assert plan(fleet(2.0, 3), (3.0, 0.5), (2.0, 0.5)) == (3,)
     assert plan(fleet(2.0, 3), (3.0, 0.3), (2.0, 0.7)) == (2,)
     assert plan(fleet(2.0, 3, startup_seconds=0.0), (3.0, 0.9), (2.0, 0.1)) == (2,)
+    unknown = Candidate("a", "A", 1, 6.0, np.array([[1.0]]), current_replicas=3)  # five minutes, as everywhere
+    problem = AllocationProblem((ModelDemand("chat", np.array([[2.0]]), (unknown,), 1.0),), {"A": 8})
+    assert plan(problem, (3.0, 0.5), (2.0, 0.5)) == (3,)
 
 
 def test_nothing_is_started_before_it_is_needed_without_a_reason() -> None:
@@ -76,11 +79,15 @@ def test_it_serves_now_within_stock_and_never_beats_the_bound(problem: Allocatio
     expect_within_stock(problem, counts)
 
 
+def at_once(model: ModelDemand) -> ModelDemand:
+    """The model with replicas that serve as soon as they are asked for."""
+    return replace(model, candidates=tuple(replace(own, startup_seconds=0.0) for own in model.candidates))
+
+
 @laws
 @given(fleets(switching=False))
-def test_where_starts_cost_nothing_or_nothing_changes_the_best_plan_for_now_is_as_good(
-    problem: AllocationProblem,
-) -> None:
+def test_where_starts_take_no_time_the_best_plan_for_now_is_as_good(problem: AllocationProblem) -> None:
+    problem = replace(problem, models=tuple(map(at_once, problem.models)))
     best = allocate(problem)
     if best.status is AllocationStatus.INFEASIBLE:
         return

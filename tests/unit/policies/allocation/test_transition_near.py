@@ -64,7 +64,9 @@ def test_of_plans_as_near_the_cheapest_is_taken() -> None:
 def test_a_change_weighs_what_a_start_wastes() -> None:
     own = Candidate("a", "A", 2, 6.0, np.array([[1.0]]), startup_seconds=600.0)
     assert change_weight(own) == pytest.approx(1.0)  # 6 USD/h for ten minutes
-    assert change_weight(replace(own, startup_seconds=0.0)) == pytest.approx(0.5)  # five minutes where unknown
+    unknown = Candidate("a", "A", 2, 6.0, np.array([[1.0]]))
+    assert change_weight(unknown) == pytest.approx(0.5)  # five minutes
+    assert 0.0 < change_weight(replace(own, startup_seconds=0.0)) < 0.01 * change_weight(unknown)
     assert change_weight(replace(own, usd_per_hour=0.0)) > 0.0
 
 
