@@ -20,7 +20,9 @@ EXAMPLE = "foresail allocate examples/allocation/two-models.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("case", metavar="CASE", help="JSON: one model in Mélange's form, or a fleet")
+    parser.add_argument(
+        "case", metavar="CASE", help="JSON: one model in Mélange's form, or a fleet; - is standard input"
+    )
     parser.add_argument(
         "--semantics",
         choices=("fractional", "sliced"),
@@ -64,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         from foresail.cli.allocation.plot import plot  # noqa: PLC0415 - lazy
 
         plot(solved, arguments.plot)
+        print(f"drew {arguments.plot}", file=sys.stderr)
     if arguments.format == "json":
         from foresail.cli.allocation.report import to_json  # noqa: PLC0415 - lazy
 

@@ -16,7 +16,7 @@ class Case:
     """What is to be planned.
 
     Args:
-        source: The file.
+        source: The file, or standard input.
         problem: Of one model without a name, or of a fleet.
         is_fleet: Whether models have names and accelerators prices.
         accelerators: In the file's order.
@@ -49,7 +49,7 @@ def read_case(file: Path) -> Case:
     if "models" not in fields and "accelerators" not in fields:
         document["models"].fail("is missing, and so is gpu_info", "give one model in Mélange's JSON, or a fleet")
     problem = parse_fleet(document)
-    return Case(str(file), problem, is_fleet=True, accelerators=tuple(fields["accelerators"]))
+    return Case(document.source, problem, is_fleet=True, accelerators=tuple(fields["accelerators"]))
 
 
 def _one_model(document: Field) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -131,14 +132,15 @@ class Field:
 
 
 def read_document(file: Path) -> Field:
-    """The JSON document in a file.
+    """The JSON document in a file, or with `-` that on standard input.
 
     Raises:
         InputError: It cannot be read, or is no JSON.
     """
-    source = str(file)
+    piped = str(file) == "-"
+    source = "standard input" if piped else str(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = (sys.stdin.buffer.read() if piped else file.read_bytes()).decode("utf-8-sig")
     except OSError as error:
         raise InputError(
             source, "CASE", "cannot be read", value=error.strerror or str(error), remedy="give a readable file"

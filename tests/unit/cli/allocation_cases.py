@@ -93,10 +93,10 @@ def write(folder: Path, case: dict[str, Any]) -> Path:
 
 
 def answer(capsys: pytest.CaptureFixture[str], file: Path, *words: str, code: int = 0) -> dict[str, Any]:
-    """What the command answers in JSON."""
+    """What the command answers in JSON; nothing is said beside it but where a plot is."""
     assert main(["allocate", str(file), "--format", "json", *words]) == code
     printed = capsys.readouterr()
-    assert printed.err == ""
+    assert printed.err == (f"drew {words[words.index('--plot') + 1]}\n" if "--plot" in words else "")
     found = json.loads(printed.out, parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
     assert isinstance(found, dict)
     return found

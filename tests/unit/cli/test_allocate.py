@@ -26,6 +26,23 @@ from tests.unit.cli.allocation_cases import (
 PRICE = "shadow_price_usd_per_gpu_hour"
 
 
+def pipe(text: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "foresail.cli.main", "allocate", "-", *words]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_case_may_come_by_standard_input() -> None:
+    done = pipe(json.dumps(FLEET), "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["status"] == "optimal"
+
+
+def test_what_came_by_standard_input_is_refused_under_that_name() -> None:
+    done = pipe("{")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("standard input: CASE: is not JSON")
+
+
 @pytest.mark.parametrize("semantics", ["fractional", "sliced"])
 def test_one_model_is_answered_with_the_contracts_fields(
     semantics: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
