@@ -1,0 +1,122 @@
+"""Laws of plans for experts: nothing is lost, tolerance never costs, names are of no consequence, waves lead there."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foresail.policies.moe.balance import place
+from foresail.policies.moe.placement import EMPTY, LEAVES, Change, balance, copies, floor_copies
+from foresail.policies.moe.replicate import replicate
+from foresail.policies.moe.stay import stay
+from foresail.policies.moe.steps import steps
+from tests.unit.policies.moe.placements import expect_complete, expect_safe, recount
+
+FEW = settings(max_examples=40)
+LOADS = st.integers(0, 100)  # ties and zeros are frequent
+MOST_EXPERTS, MOST_SLOTS, MOST_SPARE = 10, 5, 3
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """Any experts, what stands anywhere or nowhere now, and any GPUs and slots that can hold them."""
+    layers, experts = draw(st.integers(1, 2)), draw(st.integers(1, MOST_EXPERTS))
+    slots_now, slots = draw(st.integers(1, MOST_SLOTS)), draw(st.integers(1, MOST_SLOTS))
+    now = draw(st.integers(1, 5))
+    gpus = -(-experts // slots) + draw(st.integers(0, MOST_SPARE))
+    loads = draw(st.lists(LOADS, min_size=layers * experts, max_size=layers * experts))
+    filled = st.lists(
+        st.integers(EMPTY, experts - 1), min_size=layers * now * slots_now, max_size=layers * now * slots_now
+    )
+    current = np.array(draw(filled)).reshape(layers, now, slots_now)
+    places = draw(st.permutations(range(max(gpus, now))))[:now]
+    keep = np.array([place if place < gpus else LEAVES for place in places])
+    return Change(np.array(loads, float).reshape(layers, experts), current, keep, gpus, slots)
+
+
+@st.composite
+def placed(draw: st.DrawFn) -> Change:
+    """What was placed from scratch for these very loads, and stays."""
+    layers, experts, slots = (
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, MOST_EXPERTS)),
+        draw(st.integers(1, MOST_SLOTS)),
+    )
+    gpus = -(-experts // slots) + draw(st.integers(0, MOST_SPARE))
+    loads = draw(st.lists(LOADS, min_size=layers * experts, max_size=layers * experts))
+    popular = np.array(loads, float).reshape(layers, experts)
+    return Change(popular, place(popular, gpus, slots), np.arange(gpus), gpus, slots)
+
+
+@FEW
+@given(changes(), st.sampled_from([1.0, 1.05, 1.3]))
+def test_every_expert_is_somewhere_and_none_twice_on_a_gpu(change: Change, tau: float) -> None:
+    plan = stay(change, tau)
+    expect_complete(change, plan.placement)
+    counted, balances = recount(change, plan.placement)
+    assert counted == copies(change, plan.placement).sum() >= floor_copies(change)
+    np.testing.assert_allclose(plan.balance, balances)
+
+
+@FEW
+@given(changes())
+def test_a_balance_that_scratch_reaches_is_reached(change: Change) -> None:
+    plan = stay(change, 1.0)
+    assert plan.reached.all()
+    assert (plan.balance <= balance(change.loads, plan.scratch) * (1 + 1e-6)).all()
+
+
+@FEW
+@given(changes())
+def test_more_tolerance_never_costs_copies(change: Change) -> None:
+    counted = [copies(change, stay(change, tau).placement).sum() for tau in (1.0, 1.02, 1.1, 1.5, 4.0)]
+    assert counted == sorted(counted, reverse=True)
+
+
+@FEW
+@given(changes(), st.randoms(use_true_random=False))
+def test_names_of_gpus_and_experts_change_nothing(change: Change, random: np.random.Generator) -> None:
+    other = renamed(change, np.random.default_rng(random.randint(0, 2**32)))  # type: ignore[attr-defined]
+    one, two = stay(change, 1.05), stay(other, 1.05)
+    assert copies(change, one.placement).sum() == copies(other, two.placement).sum()
+    np.testing.assert_allclose(one.balance, two.balance)
+
+
+def renamed(change: Change, rng: np.random.Generator) -> Change:
+    """The same with other names for experts, GPUs now and GPUs afterwards."""
+    experts, now, then = (rng.permutation(count) for count in (change.loads.shape[1], len(change.keep), change.gpus))
+    current = np.where(change.current == EMPTY, EMPTY, experts[change.current])[:, now]
+    keep = np.where(change.keep == LEAVES, LEAVES, then[change.keep])[now]
+    return Change(change.loads[:, np.argsort(experts)], current, keep, change.gpus, change.slots)
+
+
+@FEW
+@given(placed())
+def test_what_is_balanced_already_stays(change: Change) -> None:
+    tau = float(balance(change.loads, change.current).max())
+    plan = stay(change, tau)
+    assert plan.placement.tolist() == change.current.tolist()
+    assert list(steps(change, plan.placement).waves()) == []
+
+
+@FEW
+@given(changes(), st.sampled_from([None, 0, 3]))
+def test_waves_are_safe_and_together_the_plan(change: Change, more: int | None) -> None:
+    placement = stay(change, 1.05).placement
+    budget = None if more is None else change.slots + more
+    expect_safe(change, placement, steps(change, placement, budget), budget)
+
+
+@FEW
+@given(placed())
+def test_replicas_are_as_light_as_any_numbers_make_them(change: Change) -> None:
+    """One replica less than the rule gives to the heaviest cannot be mended by one more of anything else."""
+    slots = change.gpus * change.filled
+    counts = replicate(change.loads, slots, change.gpus)
+    assert (counts.sum(axis=1) == slots).all()
+    assert ((counts >= 1) & (counts <= change.gpus)).all()
+    for loads, numbers in zip(change.loads, counts, strict=True):
+        needed = np.ceil(loads / max((loads / numbers).max() * (1 - 1e-9), 1e-300))
+        capped = (numbers == change.gpus) & (loads / numbers >= (loads / numbers).max() * (1 - 1e-9))
+        assert capped.any() or np.maximum(needed, 1).sum() > slots or loads.max() == 0
