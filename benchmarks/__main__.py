@@ -28,12 +28,13 @@ from benchmarks.forecasting.run import (
     usable_models,
 )
 from benchmarks.machine import describe_machine, usage_of, used_by_this_process
+from benchmarks.moe.run import MoeSettings, judge_moe, measure_moe, moe_tables
 from benchmarks.ramp import measure_ramp
 from benchmarks.tables import attainment_tables, make_console, ramp_tables, verdict_table
 from benchmarks.verdicts import Verdict, judge_attainment, judge_fleet, judge_ramp
 from foresail.sandbox.chart import ROOT
 
-PARTS = ("ramp", "attainment", "fleet", "forecasting", "allocation")
+PARTS = ("ramp", "attainment", "fleet", "forecasting", "allocation", "moe")
 Part = tuple[dict[str, Any], list[Verdict], Sequence[Table]]
 
 
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         "fleet": measure_fleets,
         "forecasting": measure_forecasting,
         "allocation": measure_plans,
+        "moe": measure_experts,
     }
     for name in arguments.parts or parts:
         before, machine = usage_of(), describe_machine()
@@ -122,6 +124,13 @@ def measure_plans(arguments: argparse.Namespace) -> Part:
     """Plans of GPUs."""
     report = measure_allocations(AllocationSettings(arguments.cases, seeds=arguments.seeds), _say)
     return report, judge_allocations(report), list(allocation_tables(report))
+
+
+def measure_experts(arguments: argparse.Namespace) -> Part:
+    """Plans and decisions for mixture-of-experts models."""
+    cases = arguments.cases.parent / "moe" / "small.json"
+    report = measure_moe(MoeSettings(cases, seeds=arguments.seeds), _say)
+    return report, judge_moe(report), list(moe_tables(report))
 
 
 def write(path: Path, report: dict[str, Any]) -> Path:
