@@ -1,0 +1,193 @@
+"""A change of size by a plan, while requests are served: join, commit, settle, release.
+
+Growing: GPUs that join fetch their experts (join), a new instance that maps them takes over (commit), then those that
+stay fetch theirs, wave by wave (settle). Shrinking settles before it commits, and then leaving GPUs are given up. So at
+any moment the instance that serves finds every expert: until the commit nothing that it reads has changed but by whole
+waves, and an expert that a GPU gives up stands elsewhere already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from foresail.policies.moe.placement import LEAVES, Change, IntArray
+from foresail.policies.moe.steps import Steps, steps
+from foresail.simulator.experts.child import WorkerLostError
+from foresail.simulator.experts.pages import Gpu, Key, places, wanted
+from foresail.simulator.experts.runtime import Runtime, ask_all
+
+PHASES = ("join", "commit", "settle", "release")
+
+
+class ResizeError(Exception):
+    """A change of size was not finished; the instance that served goes on."""
+
+    def __init__(self, phase: str, why: object) -> None:
+        super().__init__(f"stopped in phase {phase}: {why}")
+        self.phase = phase
+
+
+@dataclass(slots=True)
+class Resized:
+    """What a change of size took.
+
+    Args:
+        seconds: In all.
+        phases: Seconds of each phase.
+        copies: Experts that were fetched.
+        copies_into_survivors: Of these by GPUs that serve.
+        bytes: That were fetched.
+        peak_extra_bytes: Most memory that a GPU that serves had beyond what it has before or afterwards.
+        longest_change_seconds: Longest time for which a change of the table held requests up.
+    """
+
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+    copies: int = 0
+    copies_into_survivors: int = 0
+    bytes: int = 0
+    peak_extra_bytes: int = 0
+    longest_change_seconds: float = 0.0
+
+
+class Resize:
+    """One change of size."""
+
+    def __init__(self, runtime: Runtime, change: Change, placement: IntArray) -> None:
+        self._runtime, self._change, self._placement = runtime, change, placement
+        self._plan: Steps = steps(change, placement, runtime.staging_experts)
+        self._old = list(runtime.gpus)
+        self._joins = sum(1 for kept in change.survivors if not kept)
+        self._new: list[Gpu] = []
+        self._settled = self._new_serve = False
+        self.found = Resized()
+
+    def run(self, at: Callable[[str], None] | None = None) -> Resized:  # `at` is told each phase: for tests of faults
+        """Do it.
+
+        Raises:
+            ResizeError: A process that it needs died; what served goes on serving.
+        """
+        started = time.perf_counter()
+        order = PHASES if self._joins else ("settle", "commit", "release")
+        for phase in order:
+            if at is not None:
+                at(phase)
+            begun = time.perf_counter()
+            try:
+                getattr(self, f"_{phase}")()
+            except WorkerLostError as error:
+                self._give_up(phase)
+                raise ResizeError(phase, error) from error
+            self.found.phases[phase] = time.perf_counter() - begun
+        self.found.seconds = time.perf_counter() - started
+        return self.found
+
+    def _join(self) -> None:
+        """GPUs that come fetch all their experts; nobody reads them yet."""
+        runtime = self._runtime
+        self._new = runtime.standby_gpus[: self._joins]
+        runtime.standby_gpus = runtime.standby_gpus[self._joins :]
+        if len(self._new) < self._joins:
+            self._new += runtime.start_gpus(self._joins - len(self._new))
+        self._fetch([copy for wave in self._plan.waves() for copy in wave if not self._change.survivors[copy[1]]])
+
+    def _gpus(self) -> list[Gpu]:
+        """GPUs as they will be called."""
+        joining = iter(self._new)
+        old = {int(kept): gpu for gpu, kept in zip(self._old, self._change.keep, strict=True) if kept != LEAVES}
+        return [old[index] if index in old else next(joining) for index in range(self._change.gpus)]
+
+    def _commit(self) -> None:
+        """A new instance takes over between two requests."""
+        runtime = self._runtime
+        after = self._gpus() if self._settled else [*self._old, *self._new]
+        fresh = runtime.standby or runtime.start_instance()
+        runtime.standby = fresh
+        runtime.attach(fresh, after)
+        before, runtime.gpus, runtime.standby = runtime.switch(fresh), after, None
+        self._new_serve = True
+        if before is not None:
+            before.kill()
+
+    def _settle(self) -> None:
+        """GPUs that stay fetch theirs, a wave at a time beside what they hold, and give up what they no longer need."""
+        runtime, page = self._runtime, self._runtime.shape.expert_bytes
+        limit = runtime.used_bytes()
+        for index, gpu in enumerate(self._gpus()):
+            limit[gpu.name] = max(limit.get(gpu.name, 0), len(wanted(self._placement, index)) * page)
+        for wave in self._plan.waves():
+            own = [copy for copy in wave if self._change.survivors[copy[1]]]
+            if own:
+                self._fetch(own)
+                self.found.copies_into_survivors += len(own)
+                self._measure(limit)
+                self._turn({int(layer) for layer in wave[:, 0]})
+        self._turn(set(range(runtime.shape.layers)))
+        self._settled = True
+
+    def _fetch(self, wave: list[IntArray]) -> None:
+        """Copies of a wave, all GPUs at the same time; what they bring is in no table yet."""
+        gpus, shape = self._gpus(), self._runtime.shape
+        keys: dict[int, dict[Key, int]] = {}
+        for layer, gpu, _, expert, source in wave:
+            keys.setdefault(int(gpu), {})[int(layer), int(expert)] = int(source)
+        orders, taken = [], {}
+        for index, sources in keys.items():
+            taken[index] = gpus[index].take(sources)
+            copies = [(*self._from(key, source), taken[index][key]) for key, source in sources.items()]
+            orders.append((gpus[index], ("copy", copies)))
+        try:
+            ask_all(orders)
+        except WorkerLostError:
+            for index, pages in taken.items():
+                gpus[index].free += pages.values()
+            raise
+        for index, pages in taken.items():
+            gpus[index].pages |= pages
+        self.found.copies += len(wave)
+        self.found.bytes += len(wave) * shape.expert_bytes
+
+    def _from(self, key: Key, source: int) -> tuple[str, int, int]:
+        gpu = self._old[source]
+        return gpu.name, gpu.size_bytes, gpu.pages[key]
+
+    def _measure(self, limit: dict[str, int]) -> None:
+        for name, used in self._runtime.used_bytes().items():
+            if name in limit:
+                self.found.peak_extra_bytes = max(self.found.peak_extra_bytes, used - limit[name])
+
+    def _turn(self, layers: set[int]) -> None:
+        """Between two requests the table of some layers changes; then pages that nobody reads are given back."""
+        gpus = self._gpus()
+        dropped = {index: self._surplus(index, gpu, layers) for index, gpu in enumerate(gpus)}
+        freed = {index: gpus[index].drop(keys) for index, keys in dropped.items() if keys}
+        leaving = [gpu for gpu, kept in zip(self._old, self._change.keep, strict=True) if kept == LEAVES]
+        spent = self._runtime.change(places([*gpus, *leaving], layers))
+        self.found.longest_change_seconds = max(self.found.longest_change_seconds, spent)
+        ask_all((gpus[index], ("free", pages)) for index, pages in freed.items())
+        for index, pages in freed.items():
+            gpus[index].free += pages
+
+    def _surplus(self, index: int, gpu: Gpu, layers: set[int]) -> list[Key]:
+        stay = wanted(self._placement, index)
+        return [key for key in gpu.pages if key[0] in layers and key not in stay]
+
+    def _release(self) -> None:
+        """GPUs that leave are nobody's any more."""
+        runtime, after = self._runtime, self._gpus()
+        runtime.change(places(after))
+        runtime.gpus = after
+        runtime.end_gpus([gpu for gpu in self._old if gpu not in after])
+
+    def _give_up(self, phase: str) -> None:
+        """Leave what serves alone; what joins but does not serve is ended."""
+        runtime = self._runtime
+        if not self._new_serve:
+            runtime.end_gpus(self._new)
+            runtime.gpus = self._old
+        if phase == "commit" and runtime.standby is not None:
+            runtime.standby.kill()
+            runtime.standby = None

@@ -1,0 +1,53 @@
+"""A small model on few GPUs, for tests of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from foresail.policies.moe.balance import place
+from foresail.policies.moe.placement import EMPTY, Change, IntArray
+from foresail.policies.moe.stay import stay
+from foresail.simulator.experts.model import Shape, write_checkpoint
+from foresail.simulator.experts.runtime import Runtime
+from foresail.simulator.experts.segment import SHARED
+
+SHAPE = Shape(layers=3, experts=8, width=16, inner=32, sessions=3, history=16)
+SLOTS = 6
+
+
+@contextmanager
+def serving(folder: Path, gpus: int, *, staging_experts: int = SLOTS) -> Iterator[Runtime]:
+    """A runtime that serves from so many GPUs, gone afterwards with all of its memory."""
+    checkpoint = folder / "experts.bin"
+    write_checkpoint(SHAPE, checkpoint)
+    before = set(SHARED.glob("foresail-moe-*"))
+    runtime = Runtime(SHAPE, checkpoint, staging_experts=staging_experts)
+    try:
+        runtime.start(place(np.ones((SHAPE.layers, SHAPE.experts)), gpus, SLOTS))
+        yield runtime
+    finally:
+        runtime.close()
+    assert set(SHARED.glob("foresail-moe-*")) == before
+
+
+def placement_of(runtime: Runtime) -> IntArray:
+    """What is where."""
+    found = np.full((SHAPE.layers, len(runtime.gpus), SLOTS), EMPTY)
+    for index, gpu in enumerate(runtime.gpus):
+        for layer in range(SHAPE.layers):
+            held = sorted(expert for (there, expert) in gpu.pages if there == layer)
+            found[layer, index, : len(held)] = held
+    return found
+
+
+def change_to(
+    runtime: Runtime, keep: list[int], gpus: int, *, slots: int = SLOTS, seed: int = 0
+) -> tuple[Change, IntArray]:
+    """A change after loads have shifted, and its plan."""
+    loads = np.random.default_rng(seed).pareto(1.5, (SHAPE.layers, SHAPE.experts)) + 0.1
+    change = Change(loads, placement_of(runtime), np.array(keep), gpus, slots)
+    return change, stay(change, 1.1).placement
