@@ -49,7 +49,7 @@ class Rules:
 
 
 class Found(NamedTuple):
-    """The best operation of a kind on each row: its worth, -1 where there is none, and its place among those tried."""
+    """The best operation of a kind on each row: its worth, -1 where there is none, and which it is."""
 
     worth: FloatArray
     place: Place
@@ -162,13 +162,13 @@ class _Search:
         twice = seats.present[at, here_too, a[:, :, None]] | ~allowed[:, None]
         gives = seats.held[rows, gpu, b][:, None].astype(np.int8) - seats.held[at, here_too, a[:, :, None]]
         gain = s.load[:, None, None] - np.maximum(here, there)
-        return self._best(s, np.where(twice, -1.0, gain), gives)
+        worth, (heavy, spare) = self._best(s, np.where(twice, -1.0, gain), gives)
+        one = np.arange(len(s.rows))
+        return Found(worth, (gpu[one, spare], slot[one, spare], a[one, heavy]))
 
     def _do_share(self, s: Sight, place: Place) -> None:
-        heavy, spare = place
-        at = np.arange(len(s.rows))
-        gpus, slots = self._spare_slots(s)
-        self.seats.put(s.rows, gpus[at, spare], slots[at, spare], self._heaviest(s)[at, heavy])
+        gpu, slot, expert = place
+        self.seats.put(s.rows, gpu, slot, expert)
 
     def _replace(self, s: Sight) -> Found:
         seats, rows, hot = self.seats, s.rows[:, None], s.gpu[:, None]

@@ -134,17 +134,20 @@ def _from_scratch(ordered: Ordered, change: Change, counts: IntArray) -> Seats:
 
 
 def _attempts(change: Change, tries: int) -> Iterator[Attempt]:
-    """Those that are worth their time."""
-    yield Attempt(HEAVY_REPLICA, swaps_only=True)
-    if change.filled > PAIR:  # else every replica is heavy
-        yield Attempt(LIGHT_REPLICA, swaps_only=True)
-    yield Attempt(None, swaps_only=True)
+    """Those that are worth their time: a small layer is worth all."""
     grows = change.gpus > change.survivors.sum() and change.filled >= MANY_SLOTS
+    gives = change.filled < change.current.shape[2]  # slots: experts must leave, and few fit where others left
     if tries > 1 or grows:
         yield Attempt(HEAVY_REPLICA, swaps_only=False)
+    if tries > 1 or not grows:
+        yield Attempt(HEAVY_REPLICA, swaps_only=True)
+    if tries > 1 or (change.filled > PAIR and not gives):  # of two on a GPU every replica is heavy
+        yield Attempt(LIGHT_REPLICA, swaps_only=True)
+    yield Attempt(None, swaps_only=True)
+    if tries > 1 or gives:
+        yield Attempt(None, swaps_only=False)
     if tries > 1:
         yield Attempt(LIGHT_REPLICA, swaps_only=False)
-        yield Attempt(None, swaps_only=False)
 
 
 def _attempt(attempt: Attempt, ordered: Ordered, change: Change, wanted: tuple[IntArray, FloatArray, int]) -> Seats:
