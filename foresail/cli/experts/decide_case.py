@@ -17,7 +17,7 @@ from foresail.policies.moe.spec import Dense, read_spec
 TOP = ("model", "engine", "group", "forecast", "gpu", "times", "prices")
 MODEL = ("config", *(field.name for field in fields(Weights)))
 ENGINE = ("name", "redundant_experts", "gpus_per_rank", "most_gpus", "step_gpus", "flags", "exchange")
-MOST = 1e18
+LEAST, MOST = 1e-9, 1e18  # of what must be above 0; beyond, numbers are slips of the keyboard
 MOST_GPUS = 4096
 MOST_CELLS = 10_000_000
 
@@ -32,6 +32,9 @@ def read_case(file: Path) -> Situation:
     document.know(TOP)
     weights = _weights(document["model"])
     engine = _engine(document["engine"], document["group"], weights.experts)
+    share = document["gpu"]["used_share"] if not document["gpu"].absent else None
+    if share is not None and not share.absent and _amount(share) > 1.0:
+        share.fail("is more than all", "give a share of at most 1")
     situation = Situation(
         weights,
         engine,
@@ -59,7 +62,7 @@ def _amount(field: Field, least: float | None = None) -> float:
         field.fail("is not a number", remedy)
     if not (-MOST <= value <= MOST and math.isfinite(value)):
         field.fail("is not finite or too large", remedy)
-    if value < least if least is not None else value <= 0:
+    if value < (LEAST if least is None else least):
         field.fail("is too small", remedy)
     return float(value)
 

@@ -92,6 +92,8 @@ def test_one_path_may_be_a_plain_list(tmp_path: Path, capsys: pytest.CaptureFixt
         ("forecast.tokens_per_second", [[float("nan")]], "forecast.tokens_per_second[0][0]: is not finite"),
         ("forecast.step_seconds", 0, "forecast.step_seconds: is too small"),
         ("gpu.memory_bytes", 1e9, "gpu.memory_bytes: leaves no room beside 42.1 GB of weights"),
+        ("gpu.used_share", 90, "gpu.used_share: is more than all, got 90"),
+        ("gpu.link_bytes_per_second", 1e-300, "gpu.link_bytes_per_second: is too small"),
         ("times.warm", -1, "times.warm: is too small"),
         ("prices.unmet", "high", "prices.unmet: is not a number"),
     ],
