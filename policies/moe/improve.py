@@ -35,7 +35,7 @@ def improve(loads: FloatArray, counts: IntArray, busiest: FloatArray) -> list[In
     Returns:
         Shapes (L, E): `counts`, what is found in between, and the best. A layer that cannot be made better stays.
     """
-    exchanges = _exchanges(loads, int(counts[0].sum()))
+    exchanges = _exchanges(loads, counts)
     if exchanges[0].size == 0:
         return [counts]
     chains = [_chain(loads, _for_peaks(loads, counts, busiest, more), busiest, exchanges) for more in (0, 1)]
@@ -66,7 +66,7 @@ def _chain(
 def peaks(loads: FloatArray, counts: IntArray) -> FloatArray:
     """Load of the busiest of GPUs with two slots for numbers of replicas (L, C, E), shape (L, C).
 
-    It is infinite where an expert would stand beside itself.
+    Where the expert in the middle would stand beside itself, its lighter half stands with those next in weight.
     """
     layers, tried, _ = counts.shape
     shares = loads[:, None] / counts
@@ -75,9 +75,11 @@ def peaks(loads: FloatArray, counts: IntArray) -> FloatArray:
     items = np.repeat(np.take_along_axis(shares, order, axis=-1).ravel(), times).reshape(layers, tried, -1)
     names = np.repeat(order.ravel(), times).reshape(layers, tried, -1)
     gpus = items.shape[-1] // PAIR
-    twice = (names[..., :gpus] == names[..., : gpus - 1 : -1]).any(axis=-1)
     most = (items[..., :gpus] + items[..., : gpus - 1 : -1]).max(axis=-1)
-    return np.where(twice, np.inf, most)
+    twice = (names[..., :gpus] == names[..., : gpus - 1 : -1]).sum(axis=-1)
+    heavier = gpus - (names[..., :gpus] == names[..., gpus - 1 : gpus]).sum(axis=-1)  # than the expert in the middle
+    beside = np.take_along_axis(items, (heavier - twice)[..., None], axis=-1)[..., 0] + items[..., gpus]
+    return np.where(twice > 0, np.maximum(most, beside), most)
 
 
 def _gpus(counts: IntArray) -> int:
@@ -112,14 +114,18 @@ def _spend(loads: FloatArray, found: IntArray, light: BoolArray, replicas: int) 
         counts[rows, expert] += 1
 
 
-def _exchanges(loads: FloatArray, replicas: int) -> tuple[IntArray, IntArray]:
-    """Who is given a replica of whom: everybody of everybody, or as many as there is time for."""
+def _exchanges(loads: FloatArray, counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Who is given a replica of whom that has some: all pairs, or as many as there is time for."""
     layers, experts = loads.shape
-    most = EFFORT // (layers * (experts + replicas))
+    most = EFFORT // (layers * (experts + int(counts[0].sum())))
+    several = np.arange(experts)
     pairs = np.arange(experts**2)
     if pairs.size > most:
+        several = np.flatnonzero((counts > 1).any(axis=0))
+        pairs = np.arange(experts * several.size)
+    if pairs.size > most:
         pairs = np.random.default_rng(0).choice(pairs, most if most >= FEWEST else 0, replace=False)
-    given, taken = np.divmod(pairs, experts)
+    given, taken = pairs // max(several.size, 1), several[pairs % max(several.size, 1)]
     return given[given != taken], taken[given != taken]
 
 

@@ -11,9 +11,9 @@ from tests.unit.policies.moe.placements import make_loads
 
 
 def test_the_heaviest_replica_stands_with_the_lightest() -> None:
-    """150 with 10 and with 20, 90 with 80: 170. Two of 60 would stand together, which is of no use."""
+    """150 with 10 and with 20, 90 with 80: 170. Two of 60 would stand together: one goes to a 150."""
     assert peaks(np.array([[300.0, 90, 80, 20, 10]]), np.array([[[2, 1, 1, 1, 1]]])).tolist() == [[170.0]]
-    assert peaks(np.array([[300.0, 120, 20, 10]]), np.array([[[2, 2, 1, 1]]])).tolist() == [[np.inf]]
+    assert peaks(np.array([[300.0, 120, 20, 10]]), np.array([[[2, 2, 1, 1]]])).tolist() == [[210.0]]
 
 
 @pytest.mark.parametrize("seed", range(6))
