@@ -141,7 +141,7 @@ def _attempts(change: Change, tries: int) -> Iterator[Attempt]:
         yield Attempt(HEAVY_REPLICA, swaps_only=False)
     if tries > 1 or not grows:
         yield Attempt(HEAVY_REPLICA, swaps_only=True)
-    if tries > 1 or (change.filled > PAIR and not gives):  # of two on a GPU every replica is heavy
+    if tries > 1 or (not gives and (grows or PAIR < change.filled < MANY_SLOTS)):  # of two, every replica is heavy
         yield Attempt(LIGHT_REPLICA, swaps_only=True)
     yield Attempt(None, swaps_only=True)
     if tries > 1 or gives:

@@ -15,7 +15,7 @@ from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.moe.placement import LEAVES, gpu_loads
 
 STAYS, LEAVING, JOINS, BUSIEST = "#0b4f8a", "#bbbbbb", "#2a9d63", "#b23a48"
-CHARACTERS = 120
+CHARACTERS = 150  # of a line of the title
 
 
 def plot(planned: Planned, file: Path) -> None:
@@ -36,8 +36,8 @@ def plot(planned: Planned, file: Path) -> None:
         _draw(axes[1], after, change.survivors, ("after", JOINS, "joins"))
         top = 1.08 * max(now.max(), after.max())
         for axis in axes:
-            axis.set_ylim(0.0, top)
-        title = textwrap.shorten(f"{Path(planned.case.source).name}: {message(planned)}", CHARACTERS, placeholder=" …")
+            axis.set(xlim=(-1.0, max(now.shape[1], after.shape[1])), ylim=(0.0, top))
+        title = textwrap.fill(f"{Path(planned.case.source).name}: {message(planned)}", CHARACTERS)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         save(figure, file)
 
@@ -54,4 +54,4 @@ def _draw(axis: Any, loads: FloatArray, stays: BoolArray, words: tuple[str, str,
     axis.axhline(1.0, color="#333333", linewidth=0.8)
     axis.set(title=f"{when}: load of each GPU over the mean", xlabel="GPU", ylabel="share of the mean")
     axis.grid(visible=True, axis="y")
-    axis.legend(loc="lower right", ncols=3)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1)
