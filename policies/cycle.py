@@ -16,7 +16,7 @@ from foresail.domain.snapshot import FleetSnapshot, Unknown
 from foresail.domain.workload import Mode, WorkloadKey
 from foresail.policies.allocation.greedy import by_priority
 from foresail.policies.allocation.nodes.stock import Stock, stock_of
-from foresail.policies.planning.reclaim import claim, reclaim
+from foresail.policies.planning.reclaim import claim, reclaim, waiting
 from foresail.policies.planning.share import share
 from foresail.policies.scaling.case import Case, active_rival
 from foresail.policies.scaling.decide import Decided, decide
@@ -68,7 +68,8 @@ def _decide_all(cases: Sequence[Case], stock: Stock, prices: Prices) -> dict[Wor
             decided[case.workload.key], stock = _decide(case, stock, prices, keeps=False)
         shared = share([case for case, done in zip(equals, settled, strict=True) if not done], stock, prices)
         claimed, before = claim(shared, left, stock, prices), stock.free_gpus
-        left = reclaim(shared, left, stock, claimed)
+        given = reclaim(shared, left, stock, claimed)
+        shared, left = waiting(shared, left, given), given
         for case in shared:
             decided[case.workload.key], stock = _decide(case, stock, prices, keeps=case.demand_known)
         taken = {name: before[name] - free for name, free in stock.free_gpus.items()}

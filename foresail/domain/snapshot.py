@@ -95,6 +95,7 @@ class VariantObservation:
         rivals: Other controllers of this target.
         load_by_pod: Running and waiting requests by ready pod, empty when unknown: the least loaded go first.
         pod: What each new pod asks of a node, None when unknown.
+        nodes: Those on which its replicas are, as far as known.
     """
 
     name: str
@@ -108,6 +109,7 @@ class VariantObservation:
     rivals: tuple[Rival, ...] = ()
     load_by_pod: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     pod: PodRequest | None = None
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

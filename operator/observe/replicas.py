@@ -108,6 +108,11 @@ def load_by_pod(loads: Mapping[PodKey, float | None]) -> Mapping[str, float]:
     return {key.pod: load for key, load in loads.items() if load is not None}
 
 
+def nodes_of(pods: Iterable[PodRecord]) -> tuple[str, ...]:
+    """Nodes on which some pods are."""
+    return tuple(sorted({pod.node for pod in pods if pod.node}))
+
+
 def _phase(pod: PodRecord) -> str:
     if pod.deleted_at is not None:
         return "gone"

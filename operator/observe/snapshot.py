@@ -38,6 +38,7 @@ from foresail.operator.observe.replicas import (
     count_replicas,
     keys_of,
     load_by_pod,
+    nodes_of,
     sort_pods,
 )
 from foresail.operator.observe.rivals import acting_workloads, by_target, name_rivals, others
@@ -180,6 +181,7 @@ class Observer:
             pressure=observe_pressure(workload.slo, ready, telemetry, served, window_seconds=window),
             rivals=rivals,
             pod=target.pod,
+            nodes=nodes_of((*pods.ready, *pods.starting)),
             load_by_pod=MappingProxyType(load_by_pod({pod: _load(pod, telemetry) for pod in ready})),
         )
 

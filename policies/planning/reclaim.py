@@ -19,6 +19,7 @@ from foresail.domain.workload import Mode, SelectPolicy, WorkloadKey
 from foresail.policies.allocation.nodes.stock import Stock, Taker
 from foresail.policies.planning.share import planned_of, share
 from foresail.policies.planning.usage import Gpus, gpus_per_replica
+from foresail.policies.scaling import words
 from foresail.policies.scaling.case import Case, active_rival
 from foresail.policies.scaling.prices import Prices
 from foresail.policies.scaling.schedule import open_schedule
@@ -57,6 +58,16 @@ def reclaim(shared: Sequence[Case], lesser: Sequence[Case], stock: Stock, claime
         return list(lesser)
     named = next((case for case in shared if _lacks(case)), shared[0])
     return _take(lesser, lacking, f"{named.workload.key}, whose priority is {named.workload.priority}")
+
+
+def waiting(shared: Sequence[Case], before: Sequence[Case], after: Sequence[Case]) -> list[Case]:
+    """The cases of a priority, those that lack something with who of the lesser ones gives way for them now."""
+    givers = tuple(
+        f"{new.workload.key} gives way with {words.replicas(sum(new.reclaimed))}"
+        for old, new in zip(before, after, strict=True)
+        if new.reclaimed != old.reclaimed
+    )
+    return [replace(case, givers=givers) if givers and _lacks(case) else case for case in shared]
 
 
 def may_give(case: Case) -> bool:

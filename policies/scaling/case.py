@@ -94,6 +94,7 @@ class Case:
         planned: By role, what the workload gets where pools are too small for all that is wanted; None elsewhere.
         reclaimed: Replicas by seat whose GPUs go to a workload of greater priority.
         reclaimed_for: Which one.
+        givers: Who of lesser priority gives way for this one, a clause each.
     """
 
     now: float
@@ -117,6 +118,7 @@ class Case:
     planned: tuple[Choice, ...] | None = None
     reclaimed: Counts = ()
     reclaimed_for: str = ""
+    givers: tuple[str, ...] = ()
 
     @property
     def workload(self) -> Workload:

@@ -41,9 +41,15 @@ def yield_gpus(case: Case, counts: Counts) -> Verdict | None:
         min(count, max(current - taken, least))
         for count, current, taken, least in zip(counts, case.current, case.reclaimed, case.least, strict=True)
     )
-    pools = sorted({seat.variant.accelerator or "" for seat, n in zip(case.seats, case.reclaimed, strict=True) if n})
-    because = f"the GPUs of {words.replicas(sum(case.reclaimed))} of pool {', '.join(pools)} go to {case.reclaimed_for}"
-    return Verdict(given, Reason.RECLAIMED, because)
+    return Verdict(given, Reason.RECLAIMED, given_clause(case))
+
+
+def given_clause(case: Case) -> str:
+    """Whose GPUs go to whom: of which pool, and from which nodes as far as known."""
+    giving = [seat for seat, count in zip(case.seats, case.reclaimed, strict=True) if count]
+    pools = ", ".join(sorted({seat.variant.accelerator or "" for seat in giving}))
+    where = words.places(sorted({node for seat in giving for node in seat.observation.nodes}))
+    return f"the GPUs of {words.replicas(sum(case.reclaimed))} of pool {pools}{where} go to {case.reclaimed_for}"
 
 
 def keep_schedule(case: Case, counts: Counts) -> Verdict | None:

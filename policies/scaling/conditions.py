@@ -11,7 +11,7 @@ from foresail.domain.snapshot import FIELD_MANAGER, Unknown
 from foresail.domain.workload import Mode
 from foresail.policies.scaling import words
 from foresail.policies.scaling.case import Case, active_rival, overruled_hand
-from foresail.policies.scaling.commands import hand_clause, rival_sentence
+from foresail.policies.scaling.commands import given_clause, hand_clause, rival_sentence
 from foresail.policies.scaling.proposal import Proposal
 from foresail.policies.scaling.restraints import stuck_sentence
 
@@ -107,7 +107,7 @@ def _has_capacity(case: Case, proposal: Proposal) -> Condition:
 def _lack(case: Case, proposal: Proposal) -> tuple[Reason, str] | None:
     """Which GPUs are lacking and why; None when there are enough."""
     if any(case.reclaimed):
-        return Reason.RECLAIMED, f"The GPUs of {words.replicas(sum(case.reclaimed))} go to {case.reclaimed_for}"
+        return Reason.RECLAIMED, _capital(given_clause(case))
     if not proposal.shortfall:
         return None
     lacking = f"{words.amount(proposal.unserved_replicas)} replicas' worth of demand is expected to go unserved"

@@ -102,7 +102,8 @@ def _within_reach(case: Case, needs: Needs, prices: Prices, proposal: Proposal) 
         if seat.stuck:
             # They carry nothing, and yet they stay: they are still wanted and may start after all.
             counts[v] = max(counts[v], min(seat.current, proposal.counts[v]))
-    verdict = Verdict(tuple(counts), *_reach_sentence(case, proposal.counts))
+    reason, because = _reach_sentence(case, proposal.counts)
+    verdict = Verdict(tuple(counts), reason, "; ".join([because, *case.givers]))
     steps = proposal.steps
     if verdict.counts != proposal.counts:
         steps = (*steps, step_of("keep_within_reach", case, proposal.counts, verdict))

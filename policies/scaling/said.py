@@ -13,10 +13,11 @@ from typing import NamedTuple
 from foresail.domain.reason import Reason
 from foresail.policies.scaling.words import NUMBERS
 
-# Which pods are named for all that cannot be measured is chance, and so is the port that a connection comes from.
+# Which pods are named for all that cannot be measured is chance, and so are their nodes and the port of a connection.
 _CHANCE = (
     (re.compile(r"cannot be measured \([^)]*\)"), "cannot be measured (#)"),
     (re.compile(r'pod="[^"]*"'), 'pod="#"'),
+    (re.compile(r"\(they run on [^)]*\)"), "(they run on #)"),
     (re.compile(r":\d+->"), ":#->"),
 )
 _INSTANT = r"\d{4,}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NAMED = 4  # nodes in a sentence; who has more of them looks them up
 _HAIR = 0.001
 _LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1.0  # a zone may put what a person wrote beyond
 
@@ -41,6 +42,14 @@ def join(sentences: Sequence[str]) -> str:
     """Several sentences as one: "A." and "Held to 7: b." give "A, held to 7: b."."""
     first, *others = (clause(sentence) for sentence in sentences)
     return ", ".join([first, *(other[:1].lower() + other[1:] for other in others)]) + "."
+
+
+def places(nodes: Sequence[str]) -> str:
+    """Where replicas run that are alike: " (they run on node-1, node-2)", empty when that is not known."""
+    if not nodes:
+        return ""
+    more = f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else ""
+    return f" (they run on {', '.join(nodes[:NAMED])}{more})"
 
 
 def percent(share: float) -> str:

@@ -43,6 +43,7 @@ async def test_a_healthy_fleet_is_seen_as_it_is(house: House) -> None:
     assert (variant.served, variant.pressure) == (Demand(8.0, 8000.0, 2000.0), 0.5)
     assert variant.startup_seconds == (120.0, 120.0)
     assert variant.load_by_pod == dict.fromkeys(PODS, 12.0)
+    assert variant.nodes == ("node-1",)
     assert (variant.rivals, variant.problem) == ((), None)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,21 @@ def test_what_the_greater_priority_lacks_the_lesser_gives_at_once() -> None:
     assert "prod/urgent, whose priority is 9" in decisions["lesser"].message
     condition = next(c for c in decisions["lesser"].conditions if c.type == "CapacityAvailable")
     assert (condition.status, condition.reason) == ("False", Reason.RECLAIMED)
+
+
+def test_who_gives_way_is_named_on_both_sides_and_so_are_the_nodes() -> None:
+    nodes = ("node-1", "node-2", "node-3", "node-4", "node-5")
+    (variant,) = lesser().variants
+    decisions = decide_all(urgent(), replace(lesser(), variants=(replace(variant, nodes=nodes),)), free=1)
+    where = "(they run on node-1, node-2, node-3, node-4 and 1 more)"
+    given = f"the GPUs of two replicas of pool h100 {where} go to prod/urgent, whose priority is 9"
+    assert given in decisions["lesser"].message
+    condition = next(c for c in decisions["lesser"].conditions if c.type == "CapacityAvailable")
+    assert condition.message == f"{given[:1].upper()}{given[1:]}."
+    waits = "pool h100 has free GPUs for one replica; prod/lesser gives way with two replicas"
+    assert waits in decisions["urgent"].message
+    lacking = next(c for c in decisions["urgent"].conditions if c.type == "CapacityAvailable")
+    assert "prod/lesser gives way with two replicas" in lacking.message
 
 
 def test_nothing_is_taken_where_there_is_room() -> None:

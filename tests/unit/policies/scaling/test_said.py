@@ -32,6 +32,7 @@ SERIES = 'no series with labels {namespace="prod", pod="%s"}; check the scrape j
             "1 of 5 ready pods cannot be measured (a): no answer",
             "4 of 6 ready pods cannot be measured (a, b, …): no answer",
         ),
+        ("of pool h100 (they run on a-1, b-2) go to prod/a", "of pool h100 (they run on c) go to prod/a"),
     ],
 )
 def test_what_wavers_is_no_news(one: str, other: str) -> None:
