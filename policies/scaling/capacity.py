@@ -12,6 +12,7 @@ there is, and its scale is learned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -97,7 +98,7 @@ def prior_work(
     if model is None and held is not None and held.source != LEARNED:
         return held
     points = () if accelerator is None else accelerator.points_of(model, variant.gpus_per_replica)
-    points = tuple(point for point in points if point.requests_per_second > 0)
+    points = tuple(point for point in points if 0 < point.requests_per_second < math.inf)
     with_lengths = tuple(point for point in points if (point.input_tokens or 0) + (point.output_tokens or 0) > 0)
     if with_lengths:
         return fit_work(with_lengths, variant.role)
