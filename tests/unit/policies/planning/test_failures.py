@@ -11,8 +11,8 @@ from foresail.domain.decision import Decision
 from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import WorkloadObservation
-from foresail.policies.allocation.master import Master
 from foresail.policies.cycle import run_cycle
+from foresail.policies.planning import share as sharing
 from tests.builders import (
     NOW,
     make_accelerator,
@@ -87,7 +87,7 @@ def test_a_variant_without_a_profile_is_no_way_out_of_a_full_pool() -> None:
 
 
 def test_a_solver_that_runs_out_of_time_lowers_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Master, "choose", lambda *_: None)
+    monkeypatch.setattr(sharing, "_choose", lambda *_: None)
     decisions = decide(
         both("a", a100=2), both("b", a100=2), pools=[make_pool("h100", free=1), make_pool("a100", free=1)], rps=54
     )

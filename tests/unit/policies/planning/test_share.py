@@ -13,7 +13,6 @@ from foresail.domain.memory import Memory
 from foresail.domain.reason import Reason
 from foresail.domain.snapshot import WorkloadObservation
 from foresail.domain.workload import WorkloadKey
-from foresail.policies.allocation.master import Master
 from foresail.policies.allocation.nodes.stock import stock_of
 from foresail.policies.cycle import run_cycle
 from foresail.policies.planning import share as sharing
@@ -105,7 +104,7 @@ def test_the_order_of_equals_changes_nothing() -> None:
 
 
 def test_without_an_answer_in_time_no_variant_gives_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Master, "choose", lambda *_: None)
+    monkeypatch.setattr(sharing, "_choose", lambda *_: None)
     cases, free = gathered((observe("a", 4, 8), 36), (observe("b", 4, None), 36), free={"h100": 2, "l4": 90})
     late = shared(cases, free)
     assert late[0].no_swaps
