@@ -1,5 +1,6 @@
 """Free room on a cluster by moving few of its virtual machines or GPU pods, in an order that is safe, with proof.
 
+plan       the moves that are worth most, in waves that fit while every unit still holds its source
 verify     replay any plan on its instance and name every fault; shares no code with what plans
 generate   make up an instance, from openly stated statistics
 """
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 
+from foresail.cli.rescheduling import plan
 from foresail.cli.rescheduling.options import add_format, add_limits
 from foresail.cli.rescheduling.values import churn, moves, nodes, share
 from foresail.cli.values import seed
 
+EXAMPLE = plan.EXAMPLE
 VERIFY_EXAMPLE = (
     "foresail reschedule plan examples/rescheduling/vms.json --moves 10 --format json"
     " | foresail reschedule verify examples/rescheduling/vms.json -"
@@ -75,7 +78,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it, then print everything at once: nothing is printed where something is refused."""
-    return {"verify": _verify, "generate": _generate}[arguments.action](arguments)
+    return {"plan": plan.run, "verify": _verify, "generate": _generate}[arguments.action](arguments)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -108,8 +111,8 @@ def _generate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-EXAMPLE = GENERATE_EXAMPLE
 COMMANDS = {
+    "plan": (plan.SUMMARY, plan.DESCRIPTION, plan.EXAMPLE, plan.add_arguments),
     "verify": ("replay a plan and name its faults", VERIFY, VERIFY_EXAMPLE, _add_verify),
     "generate": ("make up an instance", GENERATE, GENERATE_EXAMPLE, _add_generate),
 }

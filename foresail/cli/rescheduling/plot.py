@@ -72,7 +72,7 @@ def _drawn(answer: Answer, before: Parts, after: Parts) -> tuple[IntArray, str]:
 
 def _draw(axis: Any, drawn: Parts) -> None:
     places, start = np.arange(len(drawn)), np.zeros(len(drawn))
-    legend = ((USED, "used"), (FRAGMENT, "free in fragments"), (WHOLE, "free in whole"))
+    legend = ((USED, "used"), (FRAGMENT, "free in fragments"), (WHOLE, "free in whole slots or cards"))
     for column, (color, label) in zip((0, 2, 1), legend, strict=True):
         axis.bar(places, drawn[:, column], bottom=start, width=0.9, color=color, label=label)
         start = start + drawn[:, column]

@@ -82,7 +82,7 @@ def _bound(answer: Answer, name: str) -> str:
 
 def _waves(answer: Answer) -> Table:
     """A row a move; a wave begins when the one before has ended."""
-    table = _table("Waves: run one after another, the moves of one at the same time", "wave")
+    table = _table("Waves, one after another", "wave")
     for name in ("unit", "size", "from", "to", "NUMA node" if isinstance(answer.instance, VmInstance) else "cards"):
         table.add_column(name, justify="left", overflow="fold")
     size, home = _sizes(answer), dict(zip(answer.instance.units, answer.instance.homes.tolist(), strict=True))
