@@ -79,7 +79,7 @@ def peaks(loads: FloatArray, counts: IntArray) -> FloatArray:
     twice = (names[..., :gpus] == names[..., : gpus - 1 : -1]).sum(axis=-1)
     heavier = gpus - (names[..., :gpus] == names[..., gpus - 1 : gpus]).sum(axis=-1)  # than the expert in the middle
     beside = np.take_along_axis(items, (heavier - twice)[..., None], axis=-1)[..., 0] + items[..., gpus]
-    return np.where(twice > 0, np.maximum(most, beside), most)
+    return np.asarray(np.where(twice > 0, np.maximum(most, beside), most))
 
 
 def _gpus(counts: IntArray) -> int:

@@ -95,19 +95,26 @@ def stay(change: Change, tau: float) -> Plan:
         change: What is where, and the GPUs and slots that there shall be.
         tau: Load of the busiest GPU over the mean that is asked for in every layer, at least 1.
     """
-    scratch = place(change.loads, change.gpus, change.slots)
     ordered = in_order(change)
-    eplb = replicate(ordered.loads, change.gpus * change.filled, change.gpus)
-    reach = balance(change.loads, scratch)
-    counts = [eplb]
-    if change.filled == PAIR:
-        counts = improve(ordered.loads, eplb, gpu_loads(change.loads, scratch).max(axis=1))
-        better = pack(ordered.loads / counts[-1], counts[-1], change.gpus, change.filled)
-        reach = np.minimum(reach, balance(ordered.loads, better))
+    counts, reach = _from_scratch_at_best(ordered, change)
     target = np.maximum(tau, reach)
     best = _search(ordered, change, counts, target)
     placement = _seat(change, ordered.named(best.slots))
+    scratch = place(change.loads, change.gpus, change.slots)
     return Plan(placement, scratch, target, balance(change.loads, placement))
+
+
+def _from_scratch_at_best(ordered: Ordered, change: Change) -> tuple[list[IntArray], FloatArray]:
+    """Replicas as EPLB numbers them, and better ones where there are, and the balance that placing them reaches."""
+    gpus, slots = change.gpus, change.filled
+    eplb = replicate(ordered.loads, gpus * slots, gpus)
+    packed = pack(ordered.loads / eplb, eplb, gpus, slots)
+    reach = balance(ordered.loads, packed)
+    if slots != PAIR:
+        return [eplb], reach
+    counts = improve(ordered.loads, eplb, gpu_loads(ordered.loads, packed).max(axis=1))
+    better = pack(ordered.loads / counts[-1], counts[-1], gpus, slots) if len(counts) > 1 else packed
+    return counts, np.minimum(reach, balance(ordered.loads, better))
 
 
 def _search(ordered: Ordered, change: Change, counts: list[IntArray], target: FloatArray) -> _Best:
