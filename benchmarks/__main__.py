@@ -30,11 +30,17 @@ from benchmarks.forecasting.run import (
 from benchmarks.machine import describe_machine, usage_of, used_by_this_process
 from benchmarks.moe.run import MoeSettings, judge_moe, measure_moe, moe_tables
 from benchmarks.ramp import measure_ramp
+from benchmarks.rescheduling.run import (
+    ReschedulingSettings,
+    judge_rescheduling,
+    measure_rescheduling,
+    rescheduling_tables,
+)
 from benchmarks.tables import attainment_tables, make_console, ramp_tables, verdict_table
 from benchmarks.verdicts import Verdict, judge_attainment, judge_fleet, judge_ramp
 from foresail.sandbox.chart import ROOT
 
-PARTS = ("ramp", "attainment", "fleet", "forecasting", "allocation", "moe")
+PARTS = ("ramp", "attainment", "fleet", "forecasting", "allocation", "moe", "rescheduling")
 Part = tuple[dict[str, Any], list[Verdict], Sequence[Table]]
 
 
@@ -49,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         "fleet": measure_fleets,
         "forecasting": measure_forecasting,
         "allocation": measure_plans,
+        "rescheduling": measure_moves,
         "moe": measure_experts,
     }
     for name in arguments.parts or parts:
@@ -89,6 +96,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cases", type=Path, default=ROOT.parent / "shared" / "golden" / "allocation", help="folder of plans' optima"
+    )
+    parser.add_argument(
+        "--clusters",
+        type=Path,
+        default=ROOT.parent / "shared" / "golden" / "rescheduling",
+        help="folder of recorded clusters to reschedule",
     )
     parser.add_argument("--quick", action="store_true", help="forecasts of three containers, one seed")
     parser.add_argument("--out", type=Path, default=ROOT / ".foresail" / "bench", help="folder of the JSON")
@@ -131,6 +144,12 @@ def measure_experts(arguments: argparse.Namespace) -> Part:
     cases = arguments.cases.parent / "moe" / "small.json"
     report = measure_moe(MoeSettings(cases, seeds=arguments.seeds), _say)
     return report, judge_moe(report), list(moe_tables(report))
+
+
+def measure_moves(arguments: argparse.Namespace) -> Part:
+    """Plans of moves."""
+    report = measure_rescheduling(ReschedulingSettings(arguments.clusters, seeds=arguments.seeds), _say)
+    return report, judge_rescheduling(report), list(rescheduling_tables(report))
 
 
 def write(path: Path, report: dict[str, Any]) -> Path:
