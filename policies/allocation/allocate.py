@@ -11,7 +11,6 @@ from foresail.policies.allocation.at_once import PROVEN_GAP, Found, Terms, route
 from foresail.policies.allocation.cost import cost_of
 from foresail.policies.allocation.decompose import Effort, Start, decompose
 from foresail.policies.allocation.fleet import build
-from foresail.policies.allocation.prove import prove
 from foresail.policies.allocation.unserved import left_by, list_unserved
 from foresail.policies.allocation.words import sentence
 from foresail.policies.programs.highs import Solver
@@ -53,24 +52,13 @@ def allocate(
 
 
 def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Found:
-    """Each model in a program of its own, and one of what may still matter where that leaves a gap.
-
-    Where time ended all of them early, the relaxation bounds the cost.
-    """
-    target = terms.target_utilization
-    ended = decompose(problem, target_utilization=target, effort=terms.effort, start=start)
-    bound = ended.bound_usd_per_hour
+    """Each model in a program of its own; where time ended all of them early, the relaxation bounds the cost."""
+    target, effort = terms.target_utilization, replace(terms.effort, gap=max(terms.effort.gap, GOOD_GAP))
+    ended = decompose(problem, target_utilization=target, effort=effort, start=start)
+    bound = ended.proven_usd_per_hour
     if not np.isfinite(bound):
         bound = Solver(build(problem, target).program, relaxed=True).solve().objective
-    found = Found(route_all(problem, ended.replicas, target), bound, ended.prices)
-    left = terms.effort.seconds - ended.seconds
-    gap = max(terms.effort.gap, GOOD_GAP)
-    if ended.bound_usd_per_hour >= (1.0 - gap) * ended.usd_per_hour or left <= 0.0 or not ended.floors:
-        return found
-    proven = prove(problem, ended, target_utilization=target, gap=gap, seconds=left)
-    routed = found.routed if proven.replicas is None else route_all(problem, proven.replicas, target)
-    better = cost_of(problem, routed) < cost_of(problem, found.routed)
-    return replace(found, routed=routed if better else found.routed, bound=max(bound, proven.bound))
+    return Found(route_all(problem, ended.replicas, target), bound, ended.prices)
 
 
 def answer(problem: AllocationProblem, found: Found) -> Allocation:

@@ -151,10 +151,11 @@ def _with_prices(problem: AllocationProblem, terms: Terms, found: Solution, rout
         relaxed_prices(problem, terms.target_utilization), replicas=tuple(own.plan.replicas for own in routed)
     )
     effort = replace(terms.effort, seconds=PRICING * terms.effort.seconds)
-    ended = decompose(problem, target_utilization=terms.target_utilization, effort=effort, start=start)
+    target = terms.target_utilization
+    ended = decompose(problem, target_utilization=target, effort=effort, start=start, only_prices=found.proven)
     if not found.proven and ended.usd_per_hour < found.objective:
-        routed = route_all(problem, ended.replicas, terms.target_utilization)
-    return Found(routed, max(found.bound, ended.bound_usd_per_hour), ended.prices)
+        routed = route_all(problem, ended.replicas, target)
+    return Found(routed, max(found.bound, ended.proven_usd_per_hour), ended.prices)
 
 
 def route_all(problem: AllocationProblem, replicas: Replicas, target_utilization: float) -> list[Routed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,8 @@ from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.offer import Offer
 from foresail.policies.programs.highs import GAP, Solver
 from foresail.policies.programs.linear import LinearProgram
+
+CHOICE_GAP = 1e-7  # where nothing else is asked for
 
 
 @dataclass(slots=True)
@@ -23,11 +26,10 @@ class Master:
 
     stock: FloatArray
     offers: list[dict[tuple[int, ...], Offer]]
-    seconds: float = 0.0  # of the solver, for choices so far
     _solver: Solver = field(init=False)
 
     def __post_init__(self) -> None:
-        self._solver = Solver(self._program(whole=False)[0])
+        self._solver = Solver(_choice(self.stock, self.every()))
 
     def add(self, model: int, offer: Offer) -> bool:
         """Take an offer; whether it is new: the same replicas may come cheaper than when nothing was served by them."""
@@ -44,22 +46,40 @@ class Master:
         found = self._solver.solve()
         return found.objective, np.maximum(-found.row_prices[len(self.offers) :], 0.0)
 
-    def choose(self, seconds: float) -> list[Offer] | None:
-        """The cheapest whole choice found within `seconds`."""
-        program, offers = self._program(whole=True)
-        solver = Solver(program, relative_gap=1e-7)
-        found = solver.solve(seconds)
-        self.seconds += solver.seconds
-        if found.x is None:
-            return None
-        return [offers[column] for column in np.flatnonzero(found.x > 0.5)]
+    def every(self) -> list[tuple[int, Offer]]:
+        """All offers, each with its model."""
+        return [(model, offer) for model, own in enumerate(self.offers) for offer in own.values()]
 
-    def _program(self, *, whole: bool) -> tuple[LinearProgram, list[Offer]]:
-        offers = [(model, offer) for model, own in enumerate(self.offers) for offer in own.values()]
-        program = LinearProgram()
-        columns = program.add_columns(len(offers), cost=[offer.usd_per_hour for _, offer in offers], whole=whole)
-        one = program.add_rows(len(self.offers), lower=1.0, upper=1.0)
-        program.put(one[[model for model, _ in offers]], columns, 1.0)
-        within = program.add_rows(len(self.stock), upper=self.stock)
-        program.put(within[:, None], columns[None, :], np.array([offer.gpus for _, offer in offers]).T)
-        return program, [offer for _, offer in offers]
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The cheapest whole choice, None where there is none or none was found, and what none costs less than."""
+
+    offers: list[Offer] | None
+    bound: float
+    seconds: float
+
+
+def choose(stock: FloatArray, offers: Sequence[tuple[int, Offer]], *, gap: float, seconds: float) -> Choice:
+    """One offer for each model within the stock.
+
+    Args:
+        stock: Shape (A,), GPUs by accelerator with a cap.
+        offers: With the model of each, whose numbers begin at 0.
+        gap: At which to stop.
+        seconds: Of the solver.
+    """
+    solver = Solver(_choice(stock, offers, whole=True), relative_gap=gap)
+    found = solver.solve(seconds)
+    chosen = None if found.x is None else [offers[column][1] for column in np.flatnonzero(found.x > 0.5).tolist()]
+    return Choice(chosen, found.bound, solver.seconds)
+
+
+def _choice(stock: FloatArray, offers: Sequence[tuple[int, Offer]], *, whole: bool = False) -> LinearProgram:
+    program = LinearProgram()
+    columns = program.add_columns(len(offers), cost=[offer.usd_per_hour for _, offer in offers], whole=whole)
+    one = program.add_rows(1 + max((model for model, _ in offers), default=-1), lower=1.0, upper=1.0)
+    program.put(one[[model for model, _ in offers]], columns, 1.0)
+    within = program.add_rows(len(stock), upper=stock)
+    program.put(within[:, None], columns[None, :], np.array([offer.gpus for _, offer in offers]).T)
+    return program

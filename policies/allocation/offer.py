@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foresail.domain.timeseries import FloatArray
@@ -20,3 +21,8 @@ class Offer:
     replicas: tuple[int, ...]
     usd_per_hour: float
     gpus: FloatArray
+
+
+def usd_of(plan: Sequence[Offer]) -> float:
+    """What a plan of a fleet costs, USD per hour."""
+    return sum(offer.usd_per_hour for offer in plan)

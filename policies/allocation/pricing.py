@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +13,21 @@ from foresail.policies.allocation.offer import Offer
 from foresail.policies.allocation.program import SECONDS_PER_HOUR, add_model, gpus_of, most_replicas, traffic_of
 from foresail.policies.programs.highs import Solver
 from foresail.policies.programs.linear import LinearProgram
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relaxed:
+    """A model's least cost with parts of replicas allowed.
+
+    Args:
+        usd_per_hour: GPUs at their prices included.
+        replicas: Shape (V,).
+        reduced: Shape (V,): what a replica more, or less where negative, costs on top.
+    """
+
+    usd_per_hour: float
+    replicas: FloatArray
+    reduced: FloatArray
 
 
 class Pricer:
@@ -30,9 +46,9 @@ class Pricer:
         program, traffic = LinearProgram(), traffic_of(model, target_utilization)
         columns = add_model(program, model, traffic, most_replicas(model, traffic, problem.gpus))
         self._cost, self._replicas = program.cost, columns.replicas
-        self._least, self._most = program.lower[columns.replicas], program.upper[columns.replicas]
+        self.box = (program.lower[columns.replicas], program.upper[columns.replicas])
         self.gpus, self.columns = gpus_of(model, accelerators), program.columns
-        self._solver = Solver(program)
+        self._solver, self._given = Solver(program), Solver(program, relaxed=True)
 
     def price(self, prices: FloatArray, seconds: float | None) -> tuple[float, Offer | None]:
         """The least cost at these prices, as a bound, and the plan that was found.
@@ -41,28 +57,39 @@ class Pricer:
             prices: Shape (A,), USD per GPU-hour on top of what replicas cost.
             seconds: Limit.
         """
-        self._solver.set_costs(self._replicas, self._cost[self._replicas] + self.gpus @ prices)
+        self._solver.set_costs(self._replicas, self._priced(prices))
         found = self._solver.solve(seconds)
         return found.bound, None if found.x is None else self._offer(found.x)
+
+    def relax(self, prices: FloatArray, lower: FloatArray, upper: FloatArray) -> Relaxed | None:
+        """The least cost at these prices with parts of replicas, so many of each; None where there is no plan."""
+        self._given.set_costs(self._replicas, self._priced(prices))
+        self._given.set_bounds(self._replicas, lower, upper)
+        found = self._given.solve()
+        if found.x is None:
+            return None
+        return Relaxed(found.objective, found.x[self._replicas], found.reduced_costs[self._replicas])
 
     @property
     def seconds(self) -> float:
         """What all solves so far took."""
-        return self._solver.seconds
+        return self._solver.seconds + self._given.seconds
 
-    def recall(self, replicas: Sequence[int], seconds: float | None) -> Offer | None:
-        """What replicas known from before would serve and cost now, None where they are out of the question."""
+    def recall(self, replicas: Sequence[int]) -> Offer | None:
+        """What given replicas, such as those known from before, serve and cost; None where they may not be."""
         if len(replicas) != len(self._replicas):
             return None
-        if not all(low <= count <= high for count, low, high in zip(replicas, self._least, self._most, strict=True)):
+        if not all(low <= count <= high for count, low, high in zip(replicas, *self.box, strict=True)):
             return None
-        self._solver.set_bounds(self._replicas, np.asarray(replicas), np.asarray(replicas))
-        found = self._solver.solve(seconds)
-        self._solver.set_bounds(self._replicas, self._least, self._most)
+        self._given.set_bounds(self._replicas, np.asarray(replicas), np.asarray(replicas))
+        found = self._given.solve()
         return None if found.x is None else self._offer(found.x)
 
+    def _priced(self, prices: FloatArray) -> FloatArray:
+        return np.asarray(self._cost[self._replicas] + self.gpus @ prices)
+
     def _offer(self, x: FloatArray) -> Offer:
-        replicas = x[self._replicas]
+        replicas = np.rint(x[self._replicas])
         return Offer(tuple(int(count) for count in replicas), float(self._cost @ x), replicas @ self.gpus)
 
 

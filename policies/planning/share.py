@@ -154,7 +154,8 @@ def _worthy(gpus: FloatArray) -> BoolArray:
 
 def _choose(offers: Sequence[dict[int, Offer]], free: FloatArray) -> list[int] | None:
     """The index of the offer that is taken, for each; None when time ran out before anything was found."""
-    from foresail.policies.allocation.master import Master  # noqa: PLC0415 - lazy: 6 MB
+    from foresail.policies.allocation.master import CHOICE_GAP, choose  # noqa: PLC0415 - lazy: 6 MB
 
-    found = Master(free, [{offer.replicas: offer for offer in own.values()} for own in offers]).choose(SECONDS)
+    every = [(place, offer) for place, own in enumerate(offers) for offer in own.values()]
+    found = choose(free, every, gap=CHOICE_GAP, seconds=SECONDS).offers
     return None if found is None else [offer.replicas[0] for offer in found]

@@ -47,6 +47,7 @@ class Solution:
         bound: No solution costs less.
         proven: Whether `x` is known to be the best, or to be absent because there is none.
         row_prices: Shape (rows,): what the objective gains per unit of a row's limit; of linear programs only.
+        reduced_costs: Shape (columns,): what it gains per unit of a column that is at a limit; likewise.
     """
 
     x: FloatArray | None
@@ -54,6 +55,7 @@ class Solution:
     bound: float
     proven: bool
     row_prices: FloatArray
+    reduced_costs: FloatArray
 
 
 class Solver:
@@ -89,8 +91,9 @@ class Solver:
         """
         self._set(time_limit=highspy.kHighsInf if seconds is None else max(seconds, 0.0))
         status = self._run()
-        if status not in _ANSWERS:
-            # A solution that is off by the tolerance may be called an error; within a tighter one there is another.
+        if status not in _ANSWERS or (status == _Status.kInfeasible and self._whole.any()):
+            # A solution that is off by the tolerance may be called an error, and a program that has one infeasible;
+            # within a tighter one there is another.
             self._set(mip_feasibility_tolerance=TIGHT)
             self._highs.clearSolver()
             status = self._run()
@@ -137,8 +140,9 @@ class Solver:
         whole = bool(self._whole.any())
         objective = float(info.objective_function_value) if found else float("inf")
         bound = float(info.mip_dual_bound) if whole else objective if ended else -float("inf")
-        prices = np.empty(0) if whole or not found else np.asarray(solution.row_dual)
-        return Solution(self._rounded(solution.col_value) if found else None, objective, bound, ended, prices)
+        duals = ([], []) if whole or not found else (solution.row_dual, solution.col_dual)
+        prices, reduced = (np.asarray(values, np.float64) for values in duals)
+        return Solution(self._rounded(solution.col_value) if found else None, objective, bound, ended, prices, reduced)
 
     def _rounded(self, values: Any) -> FloatArray:
         x = np.asarray(values, np.float64)

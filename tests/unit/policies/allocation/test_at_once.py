@@ -139,3 +139,15 @@ def test_slices_that_fit_nowhere_are_left_whole() -> None:
     assert found.plans[""].replicas == (2,)
     np.testing.assert_array_equal(shares_of(found), [[0.5]])
     assert found.unserved[0].rps == pytest.approx(1.5)
+
+
+def test_a_plan_that_the_solver_denies_at_first_is_found() -> None:
+    """HiGHS 1.15 calls this program infeasible, whose relaxation is whole; within a tighter tolerance it does not."""
+    every = np.array([[2.0, 2.0, 2.0]])
+    held = Candidate("held", "C", 1, 1.0, np.array([[2.0, 2.0, 3.0]]), min_replicas=1)
+    variants = (Candidate("v0", "C", 1, 1.0, every), Candidate("v1", "A", 1, 1.0, every, max_replicas=0), held)
+    tight = ModelDemand("tight", np.array([[0.25, 1.0, 1e-6]]), variants, 0.001)
+    easy = ModelDemand("easy", np.array([[1.0]]), (Candidate("v", "A", 1, 1.0, np.array([[2.0]])),), 0.001)
+    found = allocate(AllocationProblem((tight, easy), {"A": 4, "C": 1}), target_utilization=0.5)
+    assert found.status is AllocationStatus.OPTIMAL
+    assert found.usd_per_hour == pytest.approx(2.9, abs=1e-5)  # a quarter of 1 rps is left, at 3.6 USD/h per rps
