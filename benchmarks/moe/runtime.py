@@ -37,7 +37,7 @@ from foresail.simulator.experts.traffic import Traffic, failed, longest_gap_seco
 
 SMALL, LARGE, SLOTS = 4, 6, 18
 TAU = 1.1
-RATE = 60.0
+RATE = 40.0
 CALM_SECONDS = 1.0
 GAP_SECONDS, FACTOR, GOAL = 0.15, 5.0, 9.0
 KEEP = {LARGE: np.arange(SMALL), SMALL: np.array([0, 1, 2, 3, LEAVES, LEAVES])}
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure_runtime(runs: int, shape: Shape | None = None) -> dict[str, Any]:
     """Some runs."""
-    shape = shape or Shape()
+    shape = shape or Shape(layers=26, experts=64, width=64, inner=128)  # as many as DeepSeek-V2-Lite has
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         checkpoint = Path(folder) / "experts.bin"
         write_checkpoint(shape, checkpoint)

@@ -56,8 +56,9 @@ class Resize:
     """One change of size."""
 
     def __init__(self, runtime: Runtime, change: Change, placement: IntArray) -> None:
-        self._runtime, self._change, self._placement = runtime, change, placement
+        self._runtime, self._change = runtime, change
         self._plan: Steps = steps(change, placement, runtime.staging_experts)
+        self._wanted = [wanted(placement, gpu) for gpu in range(change.gpus)]
         self._old = list(runtime.gpus)
         self._joins = sum(1 for kept in change.survivors if not kept)
         self._new: list[Gpu] = []
@@ -117,7 +118,7 @@ class Resize:
         runtime, page = self._runtime, self._runtime.shape.expert_bytes
         limit = runtime.used_bytes()
         for index, gpu in enumerate(self._gpus()):
-            limit[gpu.name] = max(limit.get(gpu.name, 0), len(wanted(self._placement, index)) * page)
+            limit[gpu.name] = max(limit.get(gpu.name, 0), len(self._wanted[index]) * page)
         for wave in self._plan.waves():
             own = [copy for copy in wave if self._change.survivors[copy[1]]]
             if own:
@@ -172,8 +173,7 @@ class Resize:
             gpus[index].free += pages
 
     def _surplus(self, index: int, gpu: Gpu, layers: set[int]) -> list[Key]:
-        stay = wanted(self._placement, index)
-        return [key for key in gpu.pages if key[0] in layers and key not in stay]
+        return [key for key in gpu.pages if key[0] in layers and key not in self._wanted[index]]
 
     def _release(self) -> None:
         """GPUs that leave are nobody's any more."""

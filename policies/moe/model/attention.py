@@ -57,6 +57,10 @@ def read_attention(fields: Fields, count: int) -> Attention:
         found: Sequence[Kind] = ["compressed" if ratio else "window" for ratio in ratios[:count]]
         return Attention(tuple(found), "shared", tuple(max(ratio, 1) for ratio in ratios[:count]), window)
     style: Literal["mla", "gqa"] = "mla" if fields.has("kv_lora_rank") else "gqa"
+    if fields.optional("num_kv_shared_layers"):
+        fields.fail(
+            "num_kv_shared_layers", "is not known: which layers share a cache", "models that share are not read"
+        )
     kinds = _kinds(fields, count)
     if "window" in kinds and window is None:
         fields.fail("sliding_window", "is missing, and layers have one", "give how many tokens a window holds")
@@ -69,7 +73,8 @@ def _kinds(fields: Fields, count: int) -> list[Kind]:
         if found is not None:
             return found
     windowed = fields.has("sliding_window") and fields.values.get("use_sliding_window", True)
-    return ["window" if windowed else "full"] * count
+    full = (fields.optional("max_window_layers") or 0) if windowed else count  # Qwen: the first see everything
+    return ["full" if layer < full else "window" for layer in range(count)]
 
 
 def _named(fields: Fields, count: int) -> list[Kind] | None:
@@ -157,8 +162,9 @@ def _numbers(fields: Fields, attention: Attention, kind: Kind) -> int:
 
 def heads_of(fields: Fields, kind: Kind) -> tuple[int, int, int]:
     """Heads of keys and values in one layer, and the numbers of a key and of a value."""
-    own = "swa_" if kind == "window" else ""
-    heads = fields.optional(f"{own}num_key_value_heads", least=1) or fields.optional(*KV_HEADS, least=1)
+    own = "swa_" if kind == "window" else "global_"  # MiMo, Gemma
+    counts = ("swa_num_key_value_heads",) if kind == "window" else ("num_global_key_value_heads",)
+    heads = fields.optional(*counts, least=1) or fields.optional(*KV_HEADS, least=1)
     if heads is None:
         heads = fields.whole(*HEADS)
         fields.notes.append(f"num_key_value_heads is missing: taken to be num_attention_heads, {heads}")

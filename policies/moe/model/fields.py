@@ -24,7 +24,11 @@ EXPERTS_PER_TOKEN = (  # never `top_k`: that is how many tokens sampling looks a
     "num_selected_experts",
 )
 SHARED_EXPERTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")
-SHARED_WIDTH = ("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size")
+SHARED_WIDTH = (
+    "shared_expert_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+    "shared_intermediate_size",
+)
 EXPERT_WIDTH = (  # the first that is there: beside the first three, the others are the width of dense layers
     "moe_intermediate_size",
     "moe_ffn_hidden_size",

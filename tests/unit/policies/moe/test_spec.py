@@ -84,6 +84,20 @@ def test_windows_are_told_apart() -> None:
     assert any("layer_types" in note for note in unsaid.notes)
 
 
+def test_layers_with_heads_of_their_own_are_counted_with_them() -> None:
+    kinds = {"layer_types": ["sliding_attention", "full_attention"] * 24, "sliding_window": 1024}
+    globe = spec_of({**QWEN3_30B, **kinds, "num_global_key_value_heads": 2, "global_head_dim": 512})
+    assert globe.windowed_kv_bytes_per_token == 24 * 2 * 2 * 4 * 128
+    assert globe.kv_bytes_per_token - globe.windowed_kv_bytes_per_token == 24 * 2 * 2 * 2 * 512
+    mimo = {"hybrid_layer_pattern": [0, 1] * 24, "sliding_window": 128, "swa_num_key_value_heads": 8, "v_head_dim": 64}
+    assert spec_of({**QWEN3_30B, **mimo}).windowed_kv_bytes_per_token == 24 * 2 * 8 * (128 + 64)
+
+
+def test_the_first_layers_may_see_everything() -> None:
+    spec = spec_of({**QWEN3_30B, "sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 36})
+    assert spec.windowed_kv_bytes_per_token == spec.kv_bytes_per_token / 4
+
+
 def test_linear_attention_keeps_nothing_of_a_token() -> None:
     spec = spec_of(QWEN35_397B)
     assert spec.kv_bytes_per_token == 15 * 2 * 2 * 256 * 2  # of 60 layers every fourth

@@ -56,6 +56,7 @@ K3 = KIMI_K3_SMALL["text_config"]
         ),
         (QWEN3_30B, {"quantization_config": "fp8"}, "quantization_config", "is not an object"),
         (QWEN3_30B, {"head_dim": None, "num_attention_heads": 31}, "head_dim", "do not divide"),
+        (QWEN3_30B, {"num_kv_shared_layers": 4}, "num_kv_shared_layers", "is not known"),
         (DEEPSEEK_V3, {"n_group": 7}, "n_group", "does not divide the 256 experts"),
         (DEEPSEEK_V3, {"topk_group": 9}, "topk_group", "is more than the 8 groups"),
         (DEEPSEEK_V3, {"first_k_dense_replace": 62}, "first_k_dense_replace", "is more than the 61 layers"),
