@@ -16,6 +16,7 @@ from foresail.policies.moe.placement import EMPTY, LEAVES, Change, IntArray
 
 Keys = NDArray[np.uint64]
 ROUNDS = 4  # of telling experts apart by their GPUs and these by their experts
+MOST_MARKED = 32  # experts that nothing tells apart: more are taken as they come
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +74,36 @@ def once(slots: IntArray) -> IntArray:
 
 
 def _tell_apart(loads: FloatArray, slots: IntArray) -> tuple[Keys, Keys]:
-    """A key for every expert, (L, E), and every GPU, (L, M), that do not depend on names."""
-    layers, experts = loads.shape
+    """A key for every expert, (L, E), and every GPU, (L, M), that do not depend on names.
+
+    Experts that are still alike then may change names with each other, but only together with all that knows them: so
+    one of them is marked, and the others are told apart by what they have to do with it.
+    """
     keys = _mixed(np.ascontiguousarray(loads + 0.0).view(np.uint64))
-    ties = (np.diff(np.sort(loads, axis=1), axis=1) == 0.0).any()
+    keys, gpus = _refined(keys, slots)
+    for _ in range(MOST_MARKED):
+        ordered = np.sort(keys, axis=1)
+        alike = np.where(ordered[:, 1:] == ordered[:, :-1], ordered[:, 1:], 0).max(axis=1, initial=0)
+        rows = np.flatnonzero(alike)
+        if rows.size == 0:
+            break
+        keys[rows, (keys[rows] == alike[rows, None]).argmax(axis=1)] += np.uint64(1)
+        keys, gpus = _refined(keys, slots)
+    return keys, gpus
+
+
+def _refined(keys: Keys, slots: IntArray) -> tuple[Keys, Keys]:
+    layers, experts = keys.shape
     at = np.arange(layers)[:, None, None]
+    ties = (np.diff(np.sort(keys, axis=1), axis=1) == 0).any()
     for _ in range(ROUNDS if ties else 1):
         held = np.concatenate([keys, np.zeros((layers, 1), np.uint64)], axis=1)[at, slots]  # EMPTY finds the last
         gpus = _mixed(held).sum(axis=2, dtype=np.uint64)
         beside = np.zeros((layers, experts + 1), np.uint64)
         np.add.at(beside, (at, slots), _mixed(gpus)[:, :, None])
         keys = _mixed(keys + beside[:, :experts])
-    return keys, gpus
+    held = np.concatenate([keys, np.zeros((layers, 1), np.uint64)], axis=1)[at, slots]
+    return keys, _mixed(held).sum(axis=2, dtype=np.uint64)
 
 
 def _mixed(keys: Keys) -> Keys:
