@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
+from foresail.policies.programs.linear import IntArray
 from foresail.policies.rescheduling.machines.board import Board, Step
 
 LOOKED_AT = 40  # VMs a move, those that would gain most first
@@ -49,5 +50,39 @@ def _step(board: Board, vm: int, gain: float) -> Step | None:
         cost, loss = cost.sum(axis=1, keepdims=True), loss.sum(axis=1, keepdims=True)
     flat = int(np.where(room, cost, np.inf).argmin()) if room.size else 0
     if not room.any() or int(gain) <= loss.flat[flat]:
+        return None
+    return Step(vm, flat, -1) if board.cluster.double[vm] else Step(vm, *divmod(flat, 2))
+
+
+def tidy(board: Board, moves: int) -> Board:
+    """Move whoever takes most fragments along to where it fills most, until a pair gains nothing: filter and score."""
+    able = board.cluster.movable.copy()
+    able[[step.vm for step in board.steps]] = False
+    while len(board.steps) < moves:
+        gain = np.where(able, _fragments_gone(board), -1)
+        found = (_filling(board, vm, int(gain[vm])) for vm in np.argsort(-gain, kind="stable")[:LOOKED_AT].tolist())
+        step = next((one for one in found if one is not None and able[one.vm]), None)
+        if step is None:
+            break
+        board.move(step)
+        able[step.vm] = False
+    return board
+
+
+def _fragments_gone(board: Board) -> IntArray:
+    """(V,) CPU in fragments that each VM's leaving takes away from its machine."""
+    slot, free = board.cluster.slot_cpu, board.cpu[board.machine]
+    after = free + board.part_cpu[:, None] * board.on
+    return np.asarray((free % slot - after % slot).sum(axis=1))
+
+
+def _filling(board: Board, vm: int, gain: int) -> Step | None:
+    """Where it fills most fragments, when both together gain."""
+    slot, part, room = board.cluster.slot_cpu, board.part_cpu[vm], board.places(vm)
+    fills = board.cpu % slot - (board.cpu - part) % slot
+    if board.cluster.double[vm]:
+        fills = fills.sum(axis=1, keepdims=True)
+    flat = int(np.where(room, fills, -(10**9)).argmax()) if room.size else 0
+    if not room.any() or gain + fills.flat[flat] <= 0:
         return None
     return Step(vm, flat, -1) if board.cluster.double[vm] else Step(vm, *divmod(flat, 2))

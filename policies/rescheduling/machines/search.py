@@ -15,7 +15,7 @@ import numpy as np
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.rescheduling.machines.board import Board, Step
 from foresail.policies.rescheduling.machines.cluster import Machines
-from foresail.policies.rescheduling.machines.greedy import descend
+from foresail.policies.rescheduling.machines.greedy import descend, tidy
 from foresail.policies.rescheduling.machines.master import EARLY, Master
 from foresail.policies.rescheduling.machines.pricing import Patterns, Pricing
 from foresail.policies.rescheduling.machines.realise import perform
@@ -26,6 +26,8 @@ _LEAST_SECONDS = 0.2
 _NEAR = 0.02  # slots between relaxation and bound: nothing is to be had there
 _KEPT = 0.6  # of the best prices so far in those that are tried next: prices that jump about find little
 _ROUNDING = 1e-6
+_MANY_SHAPES = 15  # whose prices are far off at first: then a grid of them is tried
+_WORTHS, _MOVES = (0.4, 0.6, 0.8, 1.0), (0.15, 0.3, 0.5)  # of a slot, for the CPU in it, and for a move
 _ORDERS = 6  # in which a plan is tried to be carried out, while some of it is left out
 
 
@@ -43,7 +45,7 @@ def search(cluster: Machines, moves: int, clock: Clock, seconds: float, seed: in
     start = cluster.slots(cluster.free_cpu)
     if not moves or not cluster.movable.any():
         return Found([], start, float(start))
-    best = descend(Board(cluster), moves)
+    best = _greedy(cluster, moves)
     columns = _Columns(cluster, moves)
     columns.generate(lambda: clock() - begun < _COLUMNS * seconds)
     most = int(np.floor(columns.bound + _ROUNDING))
@@ -84,7 +86,9 @@ class _Columns:
         """Prices to try: those of the relaxation, and some between them and the best so far."""
         if self._best is None:  # a core is worth the slot that it is a part of, half of the time
             part = np.minimum(self._pricing.size * (1 + self._pricing.double) / self._pricing.slot, 1.0)
-            return [(price, move), (0.5 * part, 0.4), (0.45 * part, 0.1)]
+            few = [(0.5 * part, 0.4), (0.45 * part, 0.1)]
+            many = [(worth * part, each) for worth in _WORTHS for each in _MOVES]
+            return [(price, move), *(many if self._pricing.shapes > _MANY_SHAPES else few)]
         kept, each = self._best
         return [(_KEPT * kept + (1 - _KEPT) * price, _KEPT * each + (1 - _KEPT) * move), (price, move)]
 
@@ -96,6 +100,12 @@ class _Columns:
         return self.master.add(_repaired(self._pricing, self._cluster, found))
 
 
+def _greedy(cluster: Machines, moves: int) -> Board:
+    """The better of two: slots first, or fragments first."""
+    boards = [descend(Board(cluster), moves), descend(tidy(Board(cluster), moves), moves)]
+    return max(boards, key=lambda board: (board.slots(), -len(board.steps)))
+
+
 def _better(board: Board, best: Board) -> bool:
     return (board.slots(), -len(board.steps)) > (best.slots(), -len(best.steps))
 
@@ -105,7 +115,7 @@ def _seeds(pricing: Pricing, cluster: Machines, moves: int) -> Patterns:
     shape = cluster.shapes[1]
     leave, come = np.zeros_like(pricing.count), np.zeros_like(pricing.count)
     rows: list[tuple[int, np.ndarray, np.ndarray]] = []
-    for step in descend(Board(cluster), 2 * moves).steps:
+    for step in _greedy(cluster, 2 * moves).steps:
         source = int(cluster.machine[step.vm])
         leave[source, cluster.node[step.vm] % 3, shape[step.vm]] += 1
         come[step.machine, step.node % 3, shape[step.vm]] += 1
