@@ -139,4 +139,5 @@ def _with_cards(instance: PodInstance, host: IntArray) -> IntArray:
 
 def _load(instance: PodInstance) -> FloatArray:
     """(N,) thousandths of cards that are held: what has to go elsewhere."""
-    return np.bincount(instance.pod_node, instance.held_milli.sum(axis=1).astype(np.float64), len(instance.nodes))
+    held = instance.held_milli.sum(axis=1)
+    return np.bincount(instance.pod_node, held, len(instance.nodes)).astype(np.float64)

@@ -42,7 +42,7 @@ class ExpectedFragmentation:
         self._weight = weight.cumsum(axis=0).cumsum(axis=1)
         free = np.arange(WHOLE_CARD_MILLI + 1)[:, None]
         self._table = (free >= classes[:, 1]) * (free + _COUNT)
-        self._all_parts = float(mix.part.sum())
+        self._asking_part, self._all_parts = float(mix.part[asking].sum()), float(mix.part.sum())
 
     def offers(self, free: IntArray) -> IntArray:
         """(…, K) what cards offer to each class: number and free thousandths, packed into one number."""
@@ -56,6 +56,10 @@ class ExpectedFragmentation:
         """(…,) usable thousandths of nodes with this CPU and memory free; the more the better."""
         usable = np.where(offers // _COUNT >= self._cards, offers % _COUNT, 0)
         return np.asarray(np.einsum("...k,...k->...", self.weight(cpu, memory), usable))
+
+    def most_usable(self, free: IntArray) -> float:
+        """Usable thousandths of cards if every pod of the mix that asks for some could use all of them."""
+        return self._asking_part * float(free.sum())
 
     def least_loss(
         self, cpu: IntArray, memory: IntArray, offers: IntArray, size: IntArray, share: IntArray

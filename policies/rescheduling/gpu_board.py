@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.allocation.nodes.node import WHOLE_CARD_MILLI
@@ -36,6 +37,7 @@ class PodBoard:
         fixed: (P,) pods that do not move.
         leaving: (P,) what is gained when a pod goes.
         arriving: (S, N) what is gained (mostly lost: negative) when a pod of a shape comes; -inf: it does not fit.
+        origin: (P,) node of each pod at the start.
         trail: Moves so far, in order.
     """
 
@@ -44,7 +46,7 @@ class PodBoard:
         self.cpu, self.memory = instance.free_cpu_milli.copy(), instance.free_memory_mebibytes.copy()
         self.free, self.held = instance.free_cards_milli.copy(), instance.held_milli.copy()
         self.kind, self.host = self.shapes.of_pod, instance.pod_node.copy()
-        self.place_host = np.arange(len(instance.nodes))
+        self.place_host, self.origin = np.arange(len(instance.nodes)), instance.pod_node
         self.fixed = ~instance.movable | ~instance.cards_known
         self.trail: list[PodMove] = []
         self.leaving = np.zeros(len(instance.pods))
@@ -95,6 +97,25 @@ class PodBoard:
         if room:
             self.put(pod, node, taken)
         return room
+
+    def snapshot(self) -> tuple[int, tuple[NDArray[Any], ...]]:
+        """How it stands."""
+        return len(self.trail), tuple(array.copy() for array in self._arrays())
+
+    def restore(self, snapshot: tuple[int, tuple[NDArray[Any], ...]]) -> None:
+        """Put it back to how it stood."""
+        del self.trail[snapshot[0] :]
+        for array, before in zip(self._arrays(), snapshot[1], strict=True):
+            array[:] = before
+
+    def away(self) -> list[PodMove]:
+        """What brings pods straight to where they are, in no order."""
+        pods = np.flatnonzero(self.host != self.origin).tolist()
+        return [PodMove(pod, int(self.host[pod]), self.held[pod].copy()) for pod in pods]
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        state = (self.cpu, self.memory, self.free, self.held, self.host)
+        return *state, self.leaving, self.arriving, self._card
 
     def _worth(self, rows: IntArray) -> FloatArray:
         return self.measure.worth(self.cpu[rows], self.memory[rows], self.measure.offers(self.free[rows]))
