@@ -51,10 +51,14 @@ class GridShape:
 
 
 class Rows(NamedTuple):
-    """One workload's demand, shape (rows, 3), and which of it was observed; 0 where it was not."""
+    """One workload's demand, shape (rows, 3), and which of it was observed; 0 where it was not.
+
+    Windows that somebody may look at begin at `shown` or later; the rows before may be written.
+    """
 
     values: FloatArray
     observed: BoolArray
+    shown: int
 
 
 @dataclass(slots=True)
@@ -158,7 +162,7 @@ class Grid:
     def _make_rows(self) -> Rows:
         shape = (self.shape.rows, len(DEMAND_INDICATORS))
         values = np.zeros(shape, dtype=np.float32 if self.shape.long else np.float64)
-        return Rows(cast(FloatArray, values), np.zeros(shape, dtype=np.bool_))
+        return Rows(cast(FloatArray, values), np.zeros(shape, dtype=np.bool_), self.shape.rows)
 
     def _start(self, row: int) -> None:
         self.last = row
@@ -195,9 +199,10 @@ class Grid:
         news = np.isfinite(demand) if over else np.isfinite(demand) & ~kept_rows.observed[rows]
         if not news.any():
             return
-        if key in self._windows:  # somebody may look at these arrays
-            kept_rows = self._rows[key] = Rows(kept_rows.values.copy(), kept_rows.observed.copy())
-            del self._windows[key]
+        if rows.stop > kept_rows.shown:
+            unseen = Rows(kept_rows.values.copy(), kept_rows.observed.copy(), self.shape.rows)
+            kept_rows = self._rows[key] = unseen
+        self._windows.pop(key, None)
         kept_rows.values[rows][news] = demand[news]
         kept_rows.observed[rows] |= news
 
@@ -209,4 +214,5 @@ class Grid:
         if not seen.size:
             return None
         begin, step = int(seen[0]), self.shape.step_seconds
+        self._rows[key] = rows._replace(shown=min(rows.shown, begin))
         return Window(DEMAND_INDICATORS, step, self.last * step, rows.values[begin:], rows.observed[begin:])

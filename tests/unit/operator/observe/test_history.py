@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -196,6 +197,22 @@ def test_a_window_that_was_given_away_never_changes() -> None:
     go_on(grid, 101)
     grid.note({KEY: Demand(1.0, 1.0, 1.0)}, 101 * STEP, before=100)
     assert rps_of(window) == [4.0] * 8
+
+
+def test_older_rows_come_in_beside_a_window_and_holes_of_it_are_mended_in_a_copy() -> None:
+    grid = make_grid()
+    grid.take(Span(97, 100), make_answer(Span(97, 100), lambda row: math.nan if row == 99 else 4.0), FLEET)
+    first = grid.window(KEY)
+    grid.take(Span(95, 96), make_answer(Span(95, 96)), FLEET)
+    second = grid.window(KEY)
+    assert first is not None
+    assert second is not None
+    assert np.shares_memory(first.values, second.values)
+    for span in (Span(93, 94), Span(99, 99)):
+        grid.take(span, make_answer(span), FLEET)
+    assert rps_of(grid.window(KEY)) == [4.0] * 8
+    assert rps_of(second) == [4.0, 4.0, 4.0, 4.0, None, 4.0]
+    assert rps_of(first) == [4.0, 4.0, None, 4.0]
 
 
 @pytest.mark.parametrize(
