@@ -56,11 +56,15 @@ class Child:
         self.tell(question, *values)
         return self.hear()
 
-    def kill(self) -> None:
-        """End it at once."""
+    def end(self) -> None:
+        """End it; it may take a moment to give its memory back."""
         self.process.kill()
-        self.process.wait()
         self._pipe.close()
+
+    def kill(self) -> None:
+        """End it and wait until it is gone."""
+        self.end()
+        self.process.wait()
 
 
 def answer(answers: Mapping[str, Callable[..., Any]]) -> None:

@@ -44,7 +44,8 @@ class Keeper:
     def reserve(self, pages: int) -> int:
         """Take the memory of the last pages, which are used first, as a GPU's memory is there before it is used."""
         most = self._size_bytes // self._page_bytes
-        self._segment().reserve(most - pages, pages, self._page_bytes)
+        if pages:
+            self._segment().reserve(most - pages, pages, self._page_bytes)
         return pages
 
     def free(self, pages: Sequence[int]) -> int:

@@ -111,7 +111,8 @@ class Resize:
         before, runtime.gpus, runtime.standby = runtime.switch(fresh), after, None
         self._new_serve = True
         if before is not None:
-            before.kill()
+            before.end()
+            runtime.ended.append(before)
 
     def _settle(self) -> None:
         """GPUs that stay fetch theirs, a wave at a time beside what they hold, and give up what they no longer need."""

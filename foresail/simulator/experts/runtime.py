@@ -34,6 +34,7 @@ class Runtime:
         self.standby_gpus: list[Gpu] = []
         self.standby: Child | None = None
         self.active: Child | None = None
+        self.ended: list[Child] = []  # instances that served
         self.sessions_lost = 0
         self.epoch = 0  # how often sessions were lost
         self._turn = threading.Lock()
@@ -140,11 +141,11 @@ class Runtime:
 
     def close(self) -> None:
         """End all processes and give all memory back."""
-        for instance in (self.switch(None), self.standby):
+        for instance in (self.switch(None), self.standby, *self.ended):
             if instance is not None:
                 instance.kill()
         self.end_gpus([*self.gpus, *self.standby_gpus])
-        self.gpus, self.standby_gpus, self.standby = [], [], None
+        self.gpus, self.standby_gpus, self.ended, self.standby = [], [], [], None
         self._cache.close()
         remove(f"{self._name}-cache")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from foresail.simulator.experts.model import Numbers
 
-POPULATE_READ = 22  # of madvise, since Linux 5.14
+POPULATE_READ, POPULATE_WRITE = 22, 23  # of madvise, since Linux 5.14
 SHARED = Path("/dev/shm")  # noqa: S108 - memory that is a file, as POSIX has it
 
 
@@ -35,6 +36,7 @@ class Segment:
     def reserve(self, start: int, count: int, page_bytes: int) -> None:
         """Take memory for pages now rather than when they are written."""
         os.posix_fallocate(self._file, start * page_bytes, count * page_bytes)
+        self._populate(POPULATE_WRITE, start * page_bytes, count * page_bytes)
 
     def read(self, index: int, into: Numbers) -> None:
         """Copy a page without mapping it."""
@@ -42,7 +44,11 @@ class Segment:
 
     def touch(self, start: int, count: int, page_bytes: int) -> None:
         """Map pages that hold something at once, not when they are first read."""
-        self._memory.madvise(POPULATE_READ, start * page_bytes, count * page_bytes)
+        self._populate(POPULATE_READ, start * page_bytes, count * page_bytes)
+
+    def _populate(self, advice: int, start_bytes: int, size_bytes: int) -> None:
+        with suppress(OSError):  # an older kernel maps them when they are first used
+            self._memory.madvise(advice, start_bytes, size_bytes)
 
     def close(self) -> None:
         """Close the file; what is mapped stays until nobody uses it."""
