@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-import re
+from typing import Annotated
 
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from foresail import __version__
 from foresail.service.document import to_list
 from foresail.service.state import ServiceState
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-PARAMETERS = ("namespace", "name")
+NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+KNOWN_PARAMETERS = frozenset({"namespace", "name"})
+
+Name = Annotated[str | None, Query(pattern=NAME)]
 
 
-def create_app(state: ServiceState) -> Starlette:
+def create_app(state: ServiceState) -> FastAPI:
     """Make the application over the operator's state."""
+    app = FastAPI(title="Foresail", version=__version__, docs_url=None, redoc_url=None)
 
-    async def healthz(_: Request) -> Response:
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return _refusal(f"{first['loc'][-1]} must be a Kubernetes name, got {first.get('input')!r}", status=422)
+
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
         return _health(state.liveness_problem(), state)
 
-    async def readyz(_: Request) -> Response:
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
         return _health(state.readiness_problem(), state)
 
-    async def metrics(_: Request) -> Response:
+    @app.get("/metrics")
+    async def metrics() -> Response:
         return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def decisions(request: Request) -> Response:
-        return _decisions(request, state)
+    @app.get("/api/v1/decisions")
+    async def decisions(request: Request, namespace: Name = None, name: Name = None) -> JSONResponse:
+        unknown = sorted(set(request.query_params) - KNOWN_PARAMETERS)
+        if unknown:
+            return _refusal(f"there is no parameter {unknown[0]!r}; ask with namespace and name", status=400)
+        traces = [
+            trace
+            for key, trace in sorted(state.traces.items())
+            if namespace in (None, key.namespace) and name in (None, key.name)
+        ]
+        if name is not None and not traces:
+            return _refusal(f"no decision is known of {namespace or 'any namespace'}/{name}", status=404)
+        return JSONResponse(to_list(traces))
 
-    endpoints = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/api/v1/decisions": decisions}
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in endpoints.items()])
-
-
-def _decisions(request: Request, state: ServiceState) -> Response:
-    asked = dict(request.query_params)
-    for parameter, value in sorted(asked.items()):
-        if parameter not in PARAMETERS:
-            return _refusal(f"there is no parameter {parameter!r}; ask with namespace and name", status=400)
-        if NAME.fullmatch(value) is None:
-            return _refusal(f"{parameter} must be a Kubernetes name, got {value!r}", status=422)
-    namespace, name = map(asked.get, PARAMETERS)
-    traces = [
-        trace
-        for key, trace in sorted(state.traces.items())
-        if namespace in (None, key.namespace) and name in (None, key.name)
-    ]
-    if name is not None and not traces:
-        return _refusal(f"no decision is known of {namespace or 'any namespace'}/{name}", status=404)
-    return JSONResponse(to_list(traces))
+    return app
 
 
-def _health(problem: str, state: ServiceState) -> Response:
+def _health(problem: str, state: ServiceState) -> JSONResponse:
     ages = {name: round(age, 3) for name, age in state.ages_seconds().items()}
     return JSONResponse(
         {"status": problem or "ok", "ages_seconds": ages},
@@ -62,5 +65,5 @@ def _health(problem: str, state: ServiceState) -> Response:
     )
 
 
-def _refusal(sentence: str, *, status: int) -> Response:
+def _refusal(sentence: str, *, status: int) -> JSONResponse:
     return JSONResponse({"error": sentence}, status_code=status)

@@ -35,7 +35,7 @@ ROOMS = {
     "forecasting": room("domain", "numpy"),
     "profiles": room("domain policies", "numpy"),
     "simulator": room("domain policies forecasting", "numpy aiohttp kubernetes"),
-    "service": room("domain policies", "numpy starlette prometheus_client"),
+    "service": room("domain policies foresail", "numpy fastapi prometheus_client"),
     "operator": room(
         "domain policies forecasting profiles service foresail",
         "numpy kopf kubernetes aiohttp prometheus_client uvicorn yaml croniter",
