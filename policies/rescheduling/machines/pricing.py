@@ -61,16 +61,16 @@ class Pricing:
     def best(self, price: FloatArray, move: float) -> tuple[FloatArray, Patterns]:
         """(N,) what the best pattern of each machine is worth, and the patterns."""
         machines = np.arange(len(self.free))
-        singles = [_Knapsack(self, numa, ~self.double, price, move) for numa in (0, 1)]
-        doubles = _Knapsack(self, 2, self.double, price, move)
+        pairs = _Knapsack(self, self.count[:, :2].reshape(-1, self.shapes), ~self.double, price, move)
+        doubles = _Knapsack(self, self.count[:, 2], self.double, price, move)
         net = np.arange(self.width) - self.most
         total = doubles.value.copy()  # (N, S): worth by what doubles free
         choice = []
-        for numa, single in enumerate(singles):
+        for numa in (0, 1):
             # (N, D, S): free after doubles free d and singles s more.
             left = self.free[:, numa, None, None] + net[:, None] + net[None, :]
             fine = (left >= 0) & (left <= self.cap[:, numa, None, None])
-            worth = np.where(fine, single.value[:, None, :] + left // self.slot, NEVER)
+            worth = np.where(fine, pairs.value[numa::2, None, :] + left // self.slot, NEVER)
             best = worth.argmax(axis=2)
             choice.append(best)
             total += np.take_along_axis(worth, best[:, :, None], axis=2)[:, :, 0]
@@ -78,8 +78,9 @@ class Pricing:
         value = total[machines, chosen]
         picks = [best[machines, chosen] for best in choice]
         leave, come = np.zeros_like(self.count), np.zeros_like(self.count)
-        for where, knapsack, states in ((0, singles[0], picks[0]), (1, singles[1], picks[1]), (2, doubles, chosen)):
-            knapsack.read(states, leave[:, where], come[:, where])
+        gone, came = pairs.read(np.stack(picks, axis=1).ravel())
+        leave[:, :2], come[:, :2] = gone.reshape(-1, 2, self.shapes), came.reshape(-1, 2, self.shapes)
+        leave[:, 2], come[:, 2] = doubles.read(chosen)
         return value, Patterns(machines, leave, come, self.slots(machines, leave, come))
 
     def slots(self, machine: IntArray, leave: IntArray, come: IntArray) -> IntArray:
@@ -95,19 +96,22 @@ class Pricing:
 class _Knapsack:
     """Worth of the best VMs that leave and come, by the net CPU that is freed: shape (N, S)."""
 
-    def __init__(self, pricing: Pricing, where: int, able: np.ndarray, price: FloatArray, move: float) -> None:
+    def __init__(self, pricing: Pricing, counts: IntArray, able: np.ndarray, price: FloatArray, move: float) -> None:
         self._able = np.flatnonzero(able)
         self._size = pricing.size
-        machines, self._zero = len(pricing.free), pricing.most
-        value = np.full((machines, pricing.width), NEVER)
+        self._shapes, self._zero = pricing.shapes, pricing.most
+        value = np.full((len(counts), pricing.width), NEVER)
         value[:, self._zero] = 0.0
         self._left: list[np.ndarray] = []
         for shape in self._able.tolist():
-            count = pricing.count[:, where, shape]
+            count = counts[:, shape]
             value, taken = self._leave(value, int(self._size[shape]), count, price[shape] + move)
             self._left.append(taken)
+        # Of comers of a size, only the one that earns most is worth taking; of several, the one with least memory.
+        order = self._able[np.lexsort((pricing.memory[self._able], -price[self._able], self._size[self._able]))]
+        self._comers = order[np.unique(self._size[order], return_index=True)[1]]
         self._came: list[np.ndarray] = []
-        for shape in self._able.tolist():
+        for shape in self._comers.tolist():
             self._came.append(self._come(value, int(self._size[shape]), price[shape]))
         self.value = value
 
@@ -131,10 +135,11 @@ class _Knapsack:
             took[:, state] = better
         return took
 
-    def read(self, states: IntArray, leave: np.ndarray, come: np.ndarray) -> None:
-        """Walk back from states to what was taken, into (N, K) each."""
+    def read(self, states: IntArray) -> tuple[IntArray, IntArray]:
+        """Walk back from states to what was taken: who leaves and who comes, (M, K) each."""
+        leave, come = np.zeros((2, len(states), self._shapes), np.int64)
         states, rows = states.copy(), np.arange(len(states))
-        for shape, took in zip(self._able[::-1].tolist(), self._came[::-1], strict=True):
+        for shape, took in zip(self._comers[::-1].tolist(), self._came[::-1], strict=True):
             going = took[rows, states]
             while going.any():
                 come[going, shape] += 1
@@ -144,3 +149,4 @@ class _Knapsack:
             times = taken[rows, states]
             leave[:, shape] = times
             states -= times * self._size[shape]
+        return leave, come

@@ -27,7 +27,8 @@ _NEAR = 0.02  # slots between relaxation and bound: nothing is to be had there
 _KEPT = 0.6  # of the best prices so far in those that are tried next: prices that jump about find little
 _ROUNDING = 1e-6
 _MANY_SHAPES = 15  # whose prices are far off at first: then a grid of them is tried
-_WORTHS, _MOVES = (0.4, 0.6, 0.8, 1.0), (0.15, 0.3, 0.5)  # of a slot, for the CPU in it, and for a move
+# Of a slot's worth of CPU beyond a part of a slot that is worth nothing, and of a move.
+_WORTHS, _MOVES = ((0.5, 0.0), (0.8, 0.0), (0.9, 0.25), (1.0, 0.35)), (0.3, 0.6)
 _ORDERS = 6  # in which a plan is tried to be carried out, while some of it is left out
 
 
@@ -87,7 +88,8 @@ class _Columns:
         if self._best is None:  # a core is worth the slot that it is a part of, half of the time
             part = np.minimum(self._pricing.size * (1 + self._pricing.double) / self._pricing.slot, 1.0)
             few = [(0.5 * part, 0.4), (0.45 * part, 0.1)]
-            many = [(worth * part, each) for worth in _WORTHS for each in _MOVES]
+            size = self._pricing.size * (1 + self._pricing.double) / self._pricing.slot
+            many = [(np.maximum(worth * (size - free), 0.0), each) for worth, free in _WORTHS for each in _MOVES]
             return [(price, move), *(many if self._pricing.shapes > _MANY_SHAPES else few)]
         kept, each = self._best
         return [(_KEPT * kept + (1 - _KEPT) * price, _KEPT * each + (1 - _KEPT) * move), (price, move)]
