@@ -1,9 +1,10 @@
 """The planner that stays put: a placement of few copies in which no GPU is busier than was asked for.
 
-Layers are planned one by one. For each, several attempts start from what is kept (`start`) and lower the busiest GPU by
-the operations that cost fewest copies (`repair`), until the layer's balance is reached; the attempt with fewest copies
-is taken. A small layer is tried many more times, with the worth of operations blurred. Where nothing else reaches the
-balance, a placement from scratch does, with GPUs called so that they keep what they can (`relabel`).
+Layers are planned one by one. What is kept is tried as it is, with free slots filled: what is balanced already stays.
+Several attempts start from it (`start`) and lower the busiest GPU by the operations that cost fewest copies (`repair`),
+until the layer's balance is reached; the attempt with fewest copies is taken. A small layer is tried many more times,
+with the worth of operations blurred. Where nothing else reaches the balance, a placement from scratch does, with GPUs
+called so that they keep what they can (`relabel`).
 
 A balance below what a placement from scratch reaches (`balance`, and `improve` where slots are few) is taken as one at
 what that reaches. Attempts neither depend on the balance nor are ended by what another one found: so more tolerance
@@ -122,6 +123,7 @@ def _search(ordered: Ordered, change: Change, counts: list[IntArray], target: Fl
     best = _Best(
         np.full((layers, gpus, slots), EMPTY), np.full(layers, np.iinfo(np.int64).max), np.full(layers, np.inf)
     )
+    best = _better(best, near(_kept(ordered, change), slots, np.full(layers, np.inf)), target, 1)
     tries = min(max(SMALL_SLOTS // (layers * gpus * slots), 1), MOST_TRIES)
     for attempt in _attempts(change, tries):
         for wanted in counts if attempt.most is None else counts[:1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from foresail.policies.moe.balance import place
@@ -109,6 +109,15 @@ def test_what_is_balanced_already_stays(change: Change) -> None:
     plan = stay(change, tau)
     assert plan.placement.tolist() == change.current.tolist()
     assert list(steps(change, plan.placement).waves()) == []
+
+
+@FEW
+@given(changes(), st.sampled_from([1.05, 1.3, 2.0]))
+def test_a_plan_that_was_carried_out_stays(change: Change, tau: float) -> None:
+    plan = stay(change, tau)
+    assume(float(plan.balance.max()) <= tau)
+    again = stay(Change(change.loads, plan.placement, np.arange(change.gpus), change.gpus, change.slots), tau)
+    assert again.placement.tolist() == plan.placement.tolist()
 
 
 @FEW

@@ -115,6 +115,13 @@ def test_any_gpu_may_leave() -> None:
     made(change, 1.1)
 
 
+def test_an_expert_heavier_than_a_gpu_moves_nothing_where_the_balance_is_good() -> None:
+    loads = np.array([[0.0, 1, 0, 0, 2, 0, 15, 1]])
+    there = np.array([[[1, 6, 2, 3], [6, 0, 5, 2], [6, 2, 3, 0], [4, 2, 3, 7]]])
+    plan = stay(Change(loads, there, np.arange(4), 4, 4), 1.3)  # the busiest has 6 of 4.75
+    assert plan.placement.tolist() == there.tolist()
+
+
 def test_an_expert_that_stays_keeps_its_slot() -> None:
     change = make_change(4, 5)
     plan = stay(change, 1.05).placement
