@@ -17,7 +17,6 @@ from foresail.domain.errors import InputError
 from foresail.policies.moe.model.attention import Attention, Kind, cache_bytes, index_bytes, read_attention
 from foresail.policies.moe.model.fields import (
     EXPERT_HIDDEN,
-    EXPERT_WIDTH,
     EXPERTS,
     EXPERTS_PER_TOKEN,
     GROUPS,
@@ -29,7 +28,14 @@ from foresail.policies.moe.model.fields import (
 )
 from foresail.policies.moe.model.layers import Layers, read_layers
 from foresail.policies.moe.model.quantisation import Quantisation, read_quantisation
-from foresail.policies.moe.model.weights import bytes_of, expert_matrices, mtp_matrices, other_matrices, shared_experts
+from foresail.policies.moe.model.weights import (
+    bytes_of,
+    expert_matrices,
+    expert_width,
+    mtp_matrices,
+    other_matrices,
+    shared_experts,
+)
 
 REMEMBERING: tuple[Kind, ...] = ("full", "window", "compressed")
 OF_A_MODEL = (
@@ -184,7 +190,7 @@ def _spec(fields: Fields, layers: Layers, formats: Quantisation, attention: Atte
         shared_experts=shared_experts(fields),
         hidden_size=fields.whole(*HIDDEN),
         expert_hidden_size=fields.optional(*EXPERT_HIDDEN, least=1) or fields.whole(*HIDDEN),
-        expert_width=fields.first_of(*EXPERT_WIDTH),
+        expert_width=expert_width(fields),
         expert_format=formats.format_of(one[0].tensor).name,
         expert_bytes=sizes[largest],
         expert_parameters=sum(matrix.parameters for matrix in one),

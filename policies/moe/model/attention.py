@@ -153,7 +153,7 @@ def index_bytes(fields: Fields, attention: Attention) -> float:
 def _numbers(fields: Fields, attention: Attention, kind: Kind) -> int:
     """Numbers that one layer keeps of a token."""
     if attention.style == "mla":
-        return fields.whole("kv_lora_rank") + (fields.optional("qk_rope_head_dim") or 0)
+        return fields.whole("kv_lora_rank") + fields.whole("qk_rope_head_dim", least=0)
     if attention.style == "shared":
         return fields.whole(*HEAD_DIM)
     heads, key, value = heads_of(fields, kind)

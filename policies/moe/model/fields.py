@@ -29,13 +29,8 @@ SHARED_WIDTH = (
     "moe_shared_expert_intermediate_size",
     "shared_intermediate_size",
 )
-EXPERT_WIDTH = (  # the first that is there: beside the first three, the others are the width of dense layers
-    "moe_intermediate_size",
-    "moe_ffn_hidden_size",
-    "expert_ffn_hidden_size",
-    "intermediate_size",
-    "ffn_hidden_size",
-)
+OWN_WIDTH = ("moe_intermediate_size", "moe_ffn_hidden_size", "expert_ffn_hidden_size")
+EXPERT_WIDTH = (*OWN_WIDTH, "intermediate_size", "ffn_hidden_size")  # the first: beside OWN_WIDTH the others are dense
 EXPERT_HIDDEN = (
     "routed_expert_hidden_size",
     "moe_latent_size",

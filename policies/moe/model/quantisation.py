@@ -161,9 +161,9 @@ def _one_format(given: Fields, method: str, algorithm: str) -> Format:
 
 def _fp8(given: Fields) -> Format:
     block = given.whole_list("weight_block_size")
-    if block is None:
+    if block is None and not given.has("weight_block_size"):
         return Format("fp8", 8, 32, (0, 0))
-    if len(block) != 2 or min(block) < 1:
+    if block is None or len(block) != 2 or min(block) < 1:
         given.fail("weight_block_size", "is not a block", "give rows and columns such as [128, 128]")
     return Format("fp8", 8, 32, (block[0], block[1]))
 

@@ -15,6 +15,7 @@ from foresail.policies.moe.model.fields import (
     EXPERT_WIDTH,
     HEADS,
     HIDDEN,
+    OWN_WIDTH,
     SHARED_EXPERTS,
     SHARED_WIDTH,
     Fields,
@@ -55,9 +56,16 @@ def bytes_of(matrices: Sequence[Matrix], quantisation: Quantisation) -> float:
     return sum(quantisation.format_of(one.tensor).bytes_of(one.rows, one.columns) * one.count for one in matrices)
 
 
+def expert_width(fields: Fields) -> int:
+    """Numbers that an expert has inside; beside dense layers `intermediate_size` is their width and not an expert's."""
+    if fields.optional("first_k_dense_replace") and not fields.has(*OWN_WIDTH):
+        fields.fail(OWN_WIDTH[0], "is missing, and intermediate_size is that of dense layers", "give it")
+    return fields.first_of(*EXPERT_WIDTH)
+
+
 def expert_matrices(fields: Fields, layer: int) -> list[Matrix]:
     """Matrices of one routed expert of a layer, biases as matrices of one column."""
-    width = fields.first_of(*EXPERT_WIDTH)
+    width = expert_width(fields)
     hidden = fields.optional(*EXPERT_HIDDEN, least=1) or fields.whole(*HIDDEN)
     name = f"model.layers.{layer}.mlp.experts.0"
     found = list(_network(fields, name, hidden, width))
@@ -118,7 +126,7 @@ def _beside_experts(fields: Fields, layer: int) -> Iterator[Matrix]:
         "router", fields.whole("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts"), hidden
     )
     count, latent = shared_experts(fields), fields.optional(*EXPERT_HIDDEN)
-    width = fields.optional(*SHARED_WIDTH, least=1) or fields.first_of(*EXPERT_WIDTH) * count
+    width = fields.optional(*SHARED_WIDTH, least=1) or expert_width(fields) * count
     if count:
         yield from _network(fields, f"{name}.shared_experts", hidden, width)
     if latent and latent != hidden:
