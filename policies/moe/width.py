@@ -16,6 +16,7 @@ from foresail.policies.moe.limits import Refusal, refusal
 REPLICA_GPUS = (4, 8, 12, 16, 24, 32)  # besides the size of the group that runs
 MOST_REPLICAS = 8  # added at once
 RELATIVE_TIE = 1e-9
+TOLD = 3  # kinds of change that the sentence compares the choice with
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +189,12 @@ def _refused(situation: Situation) -> Iterator[Alternative]:
 def _sentence(situation: Situation, choice: Alternative, alternatives: tuple[Alternative, ...]) -> str:
     change, horizon = choice.change, situation.demand.horizon_seconds
     rivals = {one.change.action: one for one in reversed(alternatives) if one.cost is not None}
-    others = [_told(situation, one.change, _total(one)) for name, one in rivals.items() if name != change.action]
+    next_best = sorted((one for name, one in rivals.items() if name != change.action), key=_total)
+    others = [_told(situation, one.change, _total(one)) for one in next_best[:TOLD]]
     told = f"{describe(situation, change)} costs least over {horizon:g} s, {_total(choice):,.0f} GPU-seconds"
     late = f"; it is ready in {change.ready_seconds:.0f} s" if change.ready_seconds else ""
     pause = f" with a pause of {change.pause_seconds:.2g} s" if change.pause_seconds else ""
-    return f"{told}{late}{pause}" + (f" (next: {'; '.join(sorted(others)[:3])})." if others else ".")
+    return f"{told}{late}{pause}" + (f" (next: {'; '.join(others)})." if others else ".")
 
 
 def _told(situation: Situation, change: Change, total: float) -> str:

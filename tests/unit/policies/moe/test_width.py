@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, replace
 
 import numpy as np
@@ -107,6 +108,18 @@ def test_a_skewed_group_is_rebalanced_before_it_grows() -> None:
 
 
 EXPERT_SECONDS = 44_050_944 / 50e9
+
+
+def test_the_sentence_tells_the_next_best_first() -> None:
+    found = decide(steady(1.25, 900, balance_now=1.3, balance_after=1.02, copies_per_gpu=20.0, replicas=2))
+    best: dict[str, float] = {}
+    for one in found.alternatives:
+        if one.cost is not None:
+            best[one.change.action] = min(one.cost.total, best.get(one.change.action, math.inf))
+    rivals = sorted(cost for kind, cost in best.items() if kind != found.choice.change.action)
+    assert len(rivals) > 3  # so that some are left out
+    told = found.message.split("(next: ")[1].removesuffix(").").split("; ")
+    assert [one.rpartition(" ")[2] for one in told] == [f"{cost:,.0f}" for cost in rivals[:3]]
 
 
 def test_the_sentence_says_what_and_why() -> None:
