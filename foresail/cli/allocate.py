@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         type=utilization,
         default=1.0,
-        help="load over replicas that a plan may reach, above 0, at most 1: less leaves head-room (default 1.0)",
+        help="load over replicas that a plan may reach, 0.001 to 1: less leaves head-room (default 1.0)",
     )
     parser.add_argument(
         "--plot",

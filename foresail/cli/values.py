@@ -7,6 +7,7 @@ from pathlib import Path
 
 LEAST_LEVELS, MOST_LEVELS = 10, 1000
 MOST_SAMPLES = 100
+LEAST_UTILIZATION = 0.001  # a replica that is all but idle: what is less is a slip
 LOWEST, HIGHEST = 0.005, 0.995  # levels of the outermost quantiles that are known of a hundred
 
 
@@ -76,7 +77,10 @@ def seconds(text: str) -> float:
 
 def utilization(text: str) -> float:
     """A share of what replicas can carry."""
-    return _positive(text, most=1.0, example="0.8")
+    share = _positive(text, most=1.0, example="0.8")
+    if share < LEAST_UTILIZATION:
+        raise argparse.ArgumentTypeError(f"give at least {LEAST_UTILIZATION:g}, such as 0.8, got {text!r}")
+    return share
 
 
 def _positive(text: str, *, most: float, example: str) -> float:

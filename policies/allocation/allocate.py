@@ -47,8 +47,8 @@ def allocate(
     terms = Terms(target_utilization, effort, slices)
     hard = any(model.unserved_usd_per_request is None for model in models)
     if hard or slices is not None or len(models) <= FEW_MODELS:
-        return answer(ordered, solve_at_once(ordered, terms))
-    return answer(ordered, _solve_apart(ordered, terms, start))
+        return answer(ordered, solve_at_once(ordered, terms), target_utilization)
+    return answer(ordered, _solve_apart(ordered, terms, start), target_utilization)
 
 
 def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Found:
@@ -61,10 +61,10 @@ def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Foun
     return Found(route_all(problem, ended.replicas, target), bound, ended.prices)
 
 
-def answer(problem: AllocationProblem, found: Found) -> Allocation:
+def answer(problem: AllocationProblem, found: Found, target_utilization: float = 1.0) -> Allocation:
     """What was found, priced and said; models in the order of their names."""
     routed = found.routed
-    unserved = list_unserved(problem, routed)
+    unserved = list_unserved(problem, routed, target_utilization)
     left = left_by(problem, routed)
     usd = cost_of(problem, routed)
     bound = min(found.bound, usd) if found.complete else found.bound

@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from foresail.domain.allocation import LOAD_TOLERANCE, TRAFFIC_RPS, Candidate, ModelDemand
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.programs.linear import INFINITY, IntArray, LinearProgram
 
 SECONDS_PER_HOUR = 3600.0
 NEARLY_WHOLE = 0.1 * LOAD_TOLERANCE  # replicas: so little more is rounding; what the solver may object to is not
+LARGE_LOAD, LARGEST_LOAD = 1e7, 1e9  # replicas for one bucket: looked at twice, and for no bucket at all
+FAR_MORE = 1e6  # times as much as another
 TIE = 5e-7  # by this share the demand of the least priority is cheaper to leave: below what a proof may leave open
 
 
@@ -87,9 +89,21 @@ def traffic_of(model: ModelDemand, target_utilization: float = 1.0) -> Traffic:
     bucket = np.flatnonzero(rps > TRAFFIC_RPS)
     capacity = np.array([candidate.capacity_rps.ravel()[bucket] for candidate in model.candidates]).T
     capacity = capacity.reshape(len(bucket), len(model.candidates)) * target_utilization
-    able = capacity > 0.0
-    load = np.where(able, rps[bucket, None] / np.where(able, capacity, 1.0), INFINITY)
-    return Traffic(bucket, rps[bucket], load)
+    with np.errstate(divide="ignore", over="ignore"):
+        load = rps[bucket, None] / capacity
+    return Traffic(bucket, rps[bucket], np.where(_next_to_nothing(model, rps[bucket], load), INFINITY, load))
+
+
+def _next_to_nothing(model: ModelDemand, rps: FloatArray, load: FloatArray) -> BoolArray:
+    """Which capacities no plan has a use for, shape (B, V): beside them a solver's numbers drown in rounding.
+
+    A replica carries no more of such a bucket than rounding, and others far more, or it costs more than that is worth.
+    """
+    usd = np.array([candidate.usd_per_hour for candidate in model.candidates])
+    price = np.inf if model.unserved_usd_per_request is None else model.unserved_usd_per_request
+    idle = usd * np.minimum(load, LARGEST_LOAD) >= SECONDS_PER_HOUR * price * rps[:, None]
+    others = load > FAR_MORE * load.min(axis=1, initial=INFINITY, keepdims=True)
+    return np.asarray((load > LARGEST_LOAD) | ((load > LARGE_LOAD) & (others | idle)))
 
 
 def add_model(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand, Unserved
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.program import SECONDS_PER_HOUR
+from foresail.policies.allocation.program import SECONDS_PER_HOUR, traffic_of
 from foresail.policies.allocation.replicas import gpus_left
 from foresail.policies.allocation.routing import Routed
 from foresail.policies.programs.linear import INFINITY
@@ -21,15 +22,28 @@ def left_by(problem: AllocationProblem, routed: list[Routed]) -> dict[str, int]:
     return gpus_left(problem.gpus, zip(problem.models, (own.plan.replicas for own in routed), strict=True))
 
 
-def list_unserved(problem: AllocationProblem, routed: list[Routed]) -> tuple[Unserved, ...]:
+def list_unserved(
+    problem: AllocationProblem, routed: list[Routed], target_utilization: float = 1.0
+) -> tuple[Unserved, ...]:
     """All demand without a replica: what must be served first, then the dearest."""
     left = left_by(problem, routed)
+    models = [_as_planned(model, target_utilization) for model in problem.models]
     found = [
         (*_worth(model.unserved_usd_per_request, rps), Unserved(model.name, bucket, rps, why))
-        for model, own in zip(problem.models, routed, strict=True)
+        for model, own in zip(models, routed, strict=True)
         for bucket, rps, why in _of(model, own, left)
     ]
     return tuple(unserved for *_, unserved in sorted(found, key=lambda one: one[:2], reverse=True))
+
+
+def _as_planned(model: ModelDemand, target_utilization: float) -> ModelDemand:
+    """The model with what a plan counts on: capacities at the target utilization, none that is next to nothing."""
+    traffic = traffic_of(model, target_utilization)
+    capacity = np.zeros((len(model.candidates), model.demand_rps.size))
+    capacity[:, traffic.bucket] = (traffic.rps[:, None] / traffic.load).T
+    shaped = capacity.reshape(-1, *model.demand_rps.shape)
+    pairs = zip(model.candidates, shaped, strict=True)
+    return replace(model, candidates=tuple(replace(candidate, capacity_rps=own) for candidate, own in pairs))
 
 
 def _worth(usd_per_request: float | None, rps: float) -> tuple[bool, float]:
@@ -61,7 +75,7 @@ def _why(model: ModelDemand, routed: Routed, bucket: tuple[int, int], left: Left
     roomy = [candidate for candidate, _ in able if not limits[candidate.name]]
     if all(_saved_usd(model, candidate, routed.left_rps) <= candidate.usd_per_hour for candidate in roomy):
         return "one more replica costs more than it would save: raise the price of unserved requests"
-    return "the search ended before it was served: allow it more time"
+    return "it was not found out whether serving it costs less: by no more than the gap, which more time may close"
 
 
 def _saved_usd(model: ModelDemand, candidate: Candidate, left_rps: FloatArray) -> float:

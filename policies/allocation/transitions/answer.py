@@ -14,7 +14,8 @@ def planned(problem: AllocationProblem, plans: Plans, best: Allocation, target_u
     """The allocation that these replicas make, with the best one's bound and prices."""
     ordered = replace(problem, models=tuple(sorted(problem.models, key=lambda model: model.name)))
     routed = route_all(ordered, tuple(plans[model.name] for model in ordered.models), target_utilization)
-    return answer(ordered, Found(routed, best.bound_usd_per_hour, best.shadow_usd_per_gpu_hour))
+    found = Found(routed, best.bound_usd_per_hour, best.shadow_usd_per_gpu_hour)
+    return answer(ordered, found, target_utilization)
 
 
 def counts_of(problem: AllocationProblem, allocation: Allocation) -> dict[tuple[str, str], int]:

@@ -157,6 +157,7 @@ def test_the_papers_semantics_need_one_model_and_its_slice_factor(
     "words",
     [
         ["--target-utilization", "0"],
+        ["--target-utilization", "1e-5"],
         ["--target-utilization", "1.1"],
         ["--target-utilization", "nan"],
         ["--time-limit", "0"],

@@ -187,7 +187,34 @@ def test_a_search_that_was_cut_off_blames_no_price() -> None:
     fleet = [model([0.5 + place / 10], variant("v", [1.0]), price=1.0, name=f"m{place}") for place in range(8)]
     found = allocate(AllocationProblem(tuple(fleet), {"A": 20}), effort=Effort(seconds=0.0))
     reasons = {one.reason for one in found.unserved}
-    assert reasons == {"the search ended before it was served: allow it more time"}
+    assert reasons == {
+        "it was not found out whether serving it costs less: by no more than the gap, which more time may close"
+    }
+
+
+def test_of_replicas_that_are_kept_less_busy_only_what_they_may_carry_is_worth_one_more() -> None:
+    """A replica that saves 3.6 USD/h when full saves 1.8 half full, and costs 2."""
+    fleet = [model([1.0], variant("v", [1.0], usd_per_hour=2.0), price=0.001)]
+    found = plan_of(fleet, {"A": 20}, target_utilization=0.5)
+    assert found.status is AllocationStatus.OPTIMAL
+    assert found.unserved[0].reason.startswith("one more replica costs more than it would save")
+
+
+@pytest.mark.parametrize("capacity", [1e-8, 1e-9, 1e-12, 1e-17, 1e-100, 1e-310])
+@pytest.mark.parametrize("price", [None, 0.005])
+def test_a_capacity_next_to_nothing_is_none(capacity: float, price: float | None) -> None:
+    odd, sound = variant("odd", [capacity, 4.0], usd_per_hour=8.0), variant("sound", [1.0, 1.0])
+    found = plan_of([model([1.0, 0.9], odd, sound, price=price)], {"A": 8})
+    assert found.status is AllocationStatus.OPTIMAL
+    assert found.plans["m"].replicas == (0, 2)
+
+
+@pytest.mark.parametrize("capacity", [1e-8, 1e-12, 1e-100])
+def test_demand_that_only_a_capacity_next_to_nothing_could_serve_is_left(capacity: float) -> None:
+    found = plan_of([model([1.0, 0.9], variant("v", [capacity, 1.0]), price=0.005)], {"A": 8})
+    assert found.status is AllocationStatus.OPTIMAL
+    assert [one.bucket for one in found.unserved] == [(0, 0)]
+    assert found.unserved[0].reason.startswith("no variant can serve requests of this size")
 
 
 def test_a_fleet_on_which_the_solver_gave_up_at_its_usual_tolerance_is_answered() -> None:
