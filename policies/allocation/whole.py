@@ -82,8 +82,9 @@ class Whole:
     def choose(self) -> float:
         """Keep the best choice of what is offered; what no choice of it costs less than."""
         most = (usd_of(self.plan) - self.floor.bound) * (1.0 + ROUNDING)
-        every = ((model, offer) for model, own in enumerate(self.offers) for offer in own.values())
-        within = [(model, offer) for model, offer in every if self.excess(model, offer) <= most]
+        every = ((model, offer) for model, known in enumerate(self.offers) for offer in known.values())
+        own = [offer.replicas for offer in self.plan]  # kept, whatever rounding makes of their excess
+        within = [(m, offer) for m, offer in every if offer.replicas == own[m] or self.excess(m, offer) <= most]
         choice = choose(self.stock, within, gap=GAP_SHARE * self.gap, seconds=min(CHOICE_SECONDS, self.left()))
         self.choosing_seconds += choice.seconds
         if choice.offers is not None and usd_of(choice.offers) < usd_of(self.plan):
