@@ -137,7 +137,10 @@ class MoeSpec:
 
 
 def read_spec(
-    config: Mapping[str, Any], source: str = "config.json", quantisation: Mapping[str, Any] | None = None
+    config: Mapping[str, Any],
+    source: str = "config.json",
+    quantisation: Mapping[str, Any] | None = None,
+    quantisation_source: str = "hf_quant_config.json",
 ) -> MoeSpec | Dense:
     """Read a config; `quantisation` is the hf_quant_config.json beside it, where there is one.
 
@@ -151,7 +154,7 @@ def read_spec(
     layers = read_layers(fields)
     if not layers.experts:
         return _dense(fields, 0)
-    beside = None if quantisation is None else Fields("hf_quant_config.json", quantisation)
+    beside = None if quantisation is None else Fields(quantisation_source, quantisation)
     formats = read_quantisation(fields, beside)
     return _spec(fields, layers, formats, read_attention(fields, layers.count))
 

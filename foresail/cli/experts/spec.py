@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     file = Path(arguments.config)
     config = read_document(file).object()
     beside, index = _beside(file, arguments.quantisation, QUANTISATION), _beside(file, arguments.index, INDEX)
-    found = read_spec(config, str(file), None if beside is None else read_document(beside).object())
+    quantisation = () if beside is None else (read_document(beside).object(), str(beside))
+    found = read_spec(config, str(file), *quantisation)
     if isinstance(found, Dense):
         print(json.dumps({"moe": False, "message": found.message}) if arguments.format == "json" else found.message)
         return 1

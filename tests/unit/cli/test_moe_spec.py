@@ -87,3 +87,13 @@ def test_what_cannot_be_understood_is_one_line_and_two(
 def test_a_file_that_is_not_there_is_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["moe", "spec", "nowhere.json"]) == 2
     assert "nowhere.json: CASE: cannot be read" in capsys.readouterr().err
+
+
+def test_a_file_of_quantisation_that_is_not_understood_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = write(tmp_path, {"quant_method": "secret"}, "mine.json")
+    assert main(["moe", "spec", write(tmp_path, QWEN3_30B), "--quantisation", named]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"{named}: quant_method: is not known, got 'secret'; ")
