@@ -52,7 +52,7 @@ def _comparison(planned: Planned) -> Table:
 
 
 def _waves(planned: Planned) -> Table:
-    table = _table("Carried out in waves, one after another", "")
+    table = _table("In waves, one after another", "")
     steps = planned.steps
     if steps is None:
         table.add_row("waves", Text("none: the staging budget is too small", style="red"))
