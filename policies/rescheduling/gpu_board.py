@@ -39,6 +39,7 @@ class PodBoard:
         arriving: (S, N) what is gained (mostly lost: negative) when a pod of a shape comes; -inf: it does not fit.
         origin: (P,) node of each pod at the start.
         trail: Moves so far, in order.
+        unordered: Pods whose moves were wanted and possible in no order.
     """
 
     def __init__(self, instance: PodInstance, measure: ExpectedFragmentation) -> None:
@@ -49,6 +50,7 @@ class PodBoard:
         self.place_host, self.origin = np.arange(len(instance.nodes)), instance.pod_node
         self.fixed = ~instance.movable | ~instance.cards_known
         self.trail: list[PodMove] = []
+        self.unordered: tuple[int, ...] = ()
         self.leaving = np.zeros(len(instance.pods))
         self.arriving = np.empty((len(self.shapes.cards), len(instance.nodes)))
         self._card = np.empty(self.arriving.shape, np.int64)

@@ -16,6 +16,7 @@ from foresail.policies.rescheduling.gpu_search import Clock, search
 from foresail.policies.rescheduling.pods import PodInstance
 from foresail.policies.rescheduling.waves import Flow, Limits, pack
 
+UNORDERED: Final = "was to move, and in no order is there room for it: units would have to change places at once"
 _ROUNDING: Final = 1e-6  # cards
 
 
@@ -28,12 +29,14 @@ class PodPlan:
         waves: Places in `moves`.
         bound: The least F in cards, or the most whole free nodes, that so many moves can leave; None: not known.
         certified: Whether no plan is better.
+        unordered: Pods that were to move as well, and for whose moves no order was found.
     """
 
     moves: tuple[PodMove, ...]
     waves: tuple[tuple[int, ...], ...]
     bound: float | None
     certified: bool
+    unordered: tuple[int, ...] = ()
 
 
 def least_fragmentation(
@@ -44,7 +47,9 @@ def least_fragmentation(
     before = fragmented_cards(instance)
     after = before - found.gain / WHOLE_CARD_MILLI
     bound = before - found.most / WHOLE_CARD_MILLI
-    return PodPlan(found.moves, in_waves(instance, found.moves, limits), bound, certified=after <= bound + _ROUNDING)
+    waves, certified = in_waves(instance, found.moves, limits), after <= bound + _ROUNDING
+    # Where no plan is better, those would have gained nothing.
+    return PodPlan(found.moves, waves, bound, certified, () if certified else found.unordered)
 
 
 def most_whole_nodes(

@@ -34,7 +34,8 @@ def assign(board: PodBoard, patterns: Iterable[Pattern]) -> list[PodMove]:
 def perform(board: PodBoard, moves: Iterable[PodMove]) -> list[PodMove]:
     """Make moves one after another, whichever is possible and gains the most; returns those made, in order.
 
-    Where none is possible, one whose node has room on other cards goes there; what is left then is not moved.
+    Where none is possible, one whose node has room on other cards goes there; what is left then is not moved, and is
+    kept as unordered on the board.
     """
     todo, made = list(moves), []
     while todo:
@@ -44,6 +45,7 @@ def perform(board: PodBoard, moves: Iterable[PodMove]) -> list[PodMove]:
         todo = [other for other in todo if other.pod != move.pod]
         board.put(move.pod, move.node, move.taken)
         made.append(move)
+    board.unordered = tuple(move.pod for move in todo)
     return made
 
 

@@ -44,11 +44,13 @@ class Found:
         moves: In order; each finds its room when those before it are made.
         gain: Of the measure's worth.
         most: No as many moves gain more; infinite where nothing is proven.
+        unordered: Pods that were to move as well, and for whose moves no order was found.
     """
 
     moves: tuple[PodMove, ...]
     gain: float
     most: float
+    unordered: tuple[int, ...] = ()
 
 
 def search(
@@ -59,7 +61,8 @@ def search(
     board = PodBoard(instance, measure)
     before = board.worth()
     descend(board, moves, again=lambda: clock() - begun < seconds)
-    best, gain, most = board.trail, board.worth() - before, 0.0
+    winner, gain, most = board, board.worth() - before, 0.0
+    wanted: set[int] = set()
     if moves and not board.fixed.all():
         patterns = _Patterns(PodBoard(instance, measure), moves, lambda part: clock() - begun < part * seconds)
         relaxed, prices = patterns.generate()
@@ -68,9 +71,11 @@ def search(
         if relaxed - (chosen.worth() - before) > _CLOSE * relaxed:
             rivals.append(patterns.improved(max(rivals, key=PodBoard.worth), np.random.default_rng(seed)))
         winner = max(rivals, key=PodBoard.worth)
-        best, gain = winner.trail, winner.worth() - before
+        gain = winner.worth() - before
+        wanted = {pod for rival in rivals for pod in rival.unordered}
         most = max(min(patterns.most(prices), measure.most_usable(board.free) - before), gain)
-    return Found(tuple(best), gain, most)
+    unordered = sorted(wanted - {move.pod for move in winner.trail})
+    return Found(tuple(winner.trail), gain, most, tuple(unordered))
 
 
 class _Patterns:

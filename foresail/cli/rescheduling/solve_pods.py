@@ -16,7 +16,7 @@ from foresail.cli.rescheduling.wanted import Wanted
 from foresail.policies.rescheduling.drain import whole_free_nodes
 from foresail.policies.rescheduling.expected_fragmentation import ExpectedFragmentation
 from foresail.policies.rescheduling.gpu_board import PodMove
-from foresail.policies.rescheduling.gpu_plan import PodPlan, least_fragmentation, most_whole_nodes
+from foresail.policies.rescheduling.gpu_plan import UNORDERED, PodPlan, least_fragmentation, most_whole_nodes
 from foresail.policies.rescheduling.pods import PodInstance as Pods
 from foresail.policies.rescheduling.pods import PodMix
 from foresail.policies.rescheduling.waves import Limits
@@ -40,7 +40,7 @@ def solve_pods(instance: PodInstance, wanted: Wanted) -> Answer:
         after=after,
         bound=plan.bound if plan.bound is None or isfinite(plan.bound) else None,
         certified=bool(plan.certified),
-        skipped=tuple((instance.pods[pod], reason) for pod, reason in pods.skipped().items()),
+        skipped=_skipped(pods, plan),
         cpu_seconds=seconds,
         message=f"No plan: {wrong}." if wrong else _message(plan, wanted, before, after),
         refused=wrong is not None,
@@ -77,6 +77,11 @@ def _plan(pods: Pods, wanted: Wanted) -> PodPlan:
     limits = Limits(wanted.limits.parallel, wanted.limits.max_in, wanted.limits.max_out)
     way = most_whole_nodes if wanted.objective == "whole-nodes" else least_fragmentation
     return way(pods, wanted.moves, limits, process_time, wanted.seconds, wanted.seed)
+
+
+def _skipped(pods: Pods, plan: PodPlan) -> tuple[tuple[str, str], ...]:
+    reasons = pods.skipped() | dict.fromkeys(plan.unordered, UNORDERED)
+    return tuple((pods.pods[pod], reasons[pod]) for pod in sorted(reasons))
 
 
 def _measures(pods: Pods, measure: ExpectedFragmentation, moves: tuple[PodMove, ...]) -> dict[str, float]:

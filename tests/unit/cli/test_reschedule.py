@@ -98,6 +98,19 @@ def test_what_is_all_pinned_is_skipped_with_the_reason(
     assert all(one["reason"] for one in found["skipped"])
 
 
+def test_pods_that_would_have_to_change_places_at_once_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = PODS["nodes"] | {"cpu": [5, 9], "gpu": [1, 1]}
+    pods = {"id": ["p", "q"], "cpu": [2, 1], "mem": [1, 1], "num_gpu": [1, 1], "gpu_milli": [600, 600]}
+    types = PODS["types"] | {"cpu": [4], "gpu_milli": [400]}
+    case = {"nodes": nodes, "pods": pods | {"node": [0, 1], "cards": [[0], [0]]}, "types": types}
+    found = plan(capsys, write(tmp_path, case), "--moves", "2")
+    assert found["moves"] == []
+    assert [one["unit"] for one in found["skipped"]] == ["p", "q"]
+    assert all("at once" in one["reason"] for one in found["skipped"])
+
+
 def test_a_pinned_unit_stays_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path, changed(VMS, "vms.movable", [1, 0, 1, 1]))
     found = plan(capsys, file, "--moves", "3")

@@ -102,7 +102,18 @@ def test_what_would_have_to_move_at_once_is_not_moved() -> None:
     wanted = [PodMove(0, 1, instance.held_milli[1]), PodMove(1, 0, instance.held_milli[0])]
 
     assert perform(board, wanted) == []
+    assert board.unordered == (0, 1)
     assert planned(instance, 2).moves == ()
+
+
+def test_what_would_have_gained_and_has_no_order_is_named() -> None:
+    raw = swap()
+    raw["nodes"]["cpu"], raw["pods"]["cpu"], raw["types"]["cpu"] = [5, 9], [2, 1], [4]  # a fits one more beside q
+
+    plan = planned(read_pods(raw), 2)
+
+    assert (plan.moves, plan.certified, plan.unordered) == ((), False, (0, 1))
+    assert planned(read_pods(raw), 0).unordered == ()
 
 
 @pytest.mark.parametrize("moves", [0, 3])
