@@ -21,11 +21,12 @@ from foresail.cli.rescheduling.document import (
     whole,
     whole_numbers,
 )
+from foresail.cli.rescheduling.past import PAST_FIELDS, UNKNOWN, Past, parse_past
 from foresail.domain.timeseries import BoolArray
 
 FIELDS = ("name", "fragment", "pms", "vms", "anti_affinity", "meta")
 MACHINE_FIELDS = ("id", "cpu", "mem", "rack")
-VM_FIELDS = ("id", "cpu", "mem", "double", "pm", "node", "movable")
+VM_FIELDS = ("id", "cpu", "mem", "double", "pm", "node", "movable", *PAST_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +49,7 @@ class VmInstance:
         numa_node: Shape (V,), -1 for a double one.
         movable: Shape (V,).
         apart: Groups of places of VMs of which no two may be on one machine.
+        past: How old each is, and when it was moved.
     """
 
     source: str
@@ -65,6 +67,7 @@ class VmInstance:
     numa_node: IntArray
     movable: BoolArray
     apart: tuple[tuple[int, ...], ...]
+    past: Past = UNKNOWN
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -111,6 +114,7 @@ def parse_machines(document: Field) -> VmInstance:
         numa_node=whole_numbers(vms["node"], count, least=-1, most=1),
         movable=flags(vms["movable"], count),
         apart=optional(document["anti_affinity"], partial(_groups, count=count), ()),
+        past=parse_past(vms, count),
     )
     _check_forms(vms, instance)
     return instance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from foresail.cli.rescheduling.values import at_once
+from foresail.cli.rescheduling.values import at_once, rest_seconds
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,18 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     add("--parallel", metavar="N", type=at_once, default=5, help="moves of a wave (default 5, as KubeVirt)")
     add("--max-in", metavar="N", type=at_once, default=2, help="of them into one node (default 2)")
     add("--max-out", metavar="N", type=at_once, default=2, help="of them out of one node (default 2, as KubeVirt)")
+
+
+def add_rest(parser: argparse.ArgumentParser) -> None:
+    """Add what units must have behind them before they are moved."""
+    add = parser.add_argument
+    add("--minimum-age", metavar="SECONDS", type=rest_seconds, help="units younger than that stay: needs age_seconds")
+    add(
+        "--cool-down",
+        metavar="SECONDS",
+        type=rest_seconds,
+        help="units that moved less than that ago stay: needs moved_seconds_ago, null for never",
+    )
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

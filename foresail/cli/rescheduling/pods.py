@@ -22,10 +22,11 @@ from foresail.cli.rescheduling.document import (
     whole_numbers,
 )
 from foresail.cli.rescheduling.machines import homes
+from foresail.cli.rescheduling.past import PAST_FIELDS, UNKNOWN, Past, parse_past
 from foresail.domain.timeseries import BoolArray
 
 NODE_FIELDS = ("id", "cpu", "mem", "gpu", "model")
-POD_FIELDS = ("id", "cpu", "mem", "num_gpu", "gpu_milli", "spec", "qos", "node", "cards", "movable")
+POD_FIELDS = ("id", "cpu", "mem", "num_gpu", "gpu_milli", "spec", "qos", "node", "cards", "movable", *PAST_FIELDS)
 TYPE_FIELDS = ("cpu", "mem", "num_gpu", "gpu_milli", "share")
 MOST_GPUS = 64  # of a node: more are a slip of the keyboard
 WHOLE_MILLI = 1000
@@ -60,6 +61,7 @@ class PodInstance:
         movable: Shape (P,).
         types: The workload that is expected.
         shares: Shape (K,): how often each of `types` is expected.
+        past: How old each pod is, and when it was moved.
     """
 
     source: str
@@ -76,6 +78,7 @@ class PodInstance:
     movable: BoolArray
     types: Shapes
     shares: NDArray[np.float64]
+    past: Past = UNKNOWN
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -116,6 +119,7 @@ def parse_pods(document: Field) -> PodInstance:
         movable=optional(pods["movable"], partial(flags, length=len(units)), np.ones(len(units), bool)),
         types=_shapes(types, count),
         shares=positive_numbers(types["share"], count),
+        past=parse_past(pods, len(units)),
     )
 
 

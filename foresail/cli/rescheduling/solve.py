@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from foresail.cli.rescheduling.answer import Answer, checked
 from foresail.cli.rescheduling.instance import Instance
 from foresail.cli.rescheduling.machines import VmInstance
+from foresail.cli.rescheduling.past import restless
 from foresail.cli.rescheduling.solve_machines import solve_machines
 from foresail.cli.rescheduling.solve_pods import solve_pods
 from foresail.cli.rescheduling.wanted import Wanted
@@ -17,14 +22,24 @@ def solve(instance: Instance, wanted: Wanted) -> Answer:
     """Plan; what does not pass its replay is no plan.
 
     Raises:
-        InputError: The objective is not one of this instance.
+        InputError: The objective is not one of this instance, or what it asks of units' past is not there.
     """
+    table = "vms" if isinstance(instance, VmInstance) else "pods"
+    held = restless(instance.past, wanted.rest, instance.source, table)
+    rested = np.array([row not in held for row in range(len(instance.units))], bool)
+    answer = _solved(replace(instance, movable=instance.movable & rested), wanted)
+    reasons = {instance.units[row]: reason for row, reason in held.items() if instance.movable[row]}
+    skipped = tuple((unit, reasons.get(unit, reason)) for unit, reason in answer.skipped)
+    return checked(replace(answer, instance=instance, skipped=skipped), wanted.limits)
+
+
+def _solved(instance: Instance, wanted: Wanted) -> Answer:
     if isinstance(instance, VmInstance):
         _check_machines(wanted)
-        return checked(solve_machines(instance, wanted), wanted.limits)
+        return solve_machines(instance, wanted)
     if wanted.goal is not None or wanted.objective == "fewest-moves":
         _refuse("--goal", "is a fragment rate of virtual machines", wanted.goal, "leave it out for pods with GPUs")
-    return checked(solve_pods(instance, wanted), wanted.limits)
+    return solve_pods(instance, wanted)
 
 
 def _check_machines(wanted: Wanted) -> None:

@@ -8,6 +8,7 @@ import math
 MOST_MOVES = 100_000
 MOST_NODES = 100_000
 MOST_CHURN = 100.0
+MOST_REST = 1e9  # seconds
 
 
 def moves(text: str) -> int:
@@ -33,6 +34,11 @@ def share(text: str) -> float:
 def churn(text: str) -> float:
     """How often everything has moved."""
     return _number(text, MOST_CHURN)
+
+
+def rest_seconds(text: str) -> float:
+    """How long a unit has been left alone."""
+    return _number(text, MOST_REST)
 
 
 def _whole(text: str, least: int, most: int) -> int:

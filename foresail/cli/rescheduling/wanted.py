@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass
 
+from foresail.cli.rescheduling.past import Rest
 from foresail.cli.rescheduling.verification.replay import Limits
 
 SECONDS = 5.0  # of CPU, unless said otherwise
 USUAL = Limits()
+AT_ONCE = Rest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Wanted:
         goal: A fragment rate that is not to be exceeded, None for none.
         seconds: Of CPU for the search.
         seed: Of everything random.
+        rest: What units must have behind them.
     """
 
     moves: int
@@ -30,6 +33,7 @@ class Wanted:
     goal: float | None = None
     seconds: float = SECONDS
     seed: int = 0
+    rest: Rest = AT_ONCE
 
 
 def parse_wanted(arguments: Namespace) -> Wanted:
@@ -42,4 +46,5 @@ def parse_wanted(arguments: Namespace) -> Wanted:
         goal=arguments.goal,
         seconds=arguments.time_limit,
         seed=arguments.seed,
+        rest=Rest(arguments.minimum_age, arguments.cool_down),
     )
