@@ -17,7 +17,6 @@ from foresail.policies.programs.highs import Solver
 
 __all__ = ["FEW_MODELS", "PROVEN_GAP", "allocate", "answer"]
 
-GOOD_GAP = 5e-3  # of many models: to close it further takes far longer
 FEW_MODELS = 5  # one program is the quickest proof up to here (measured: its gap at 20 models was 19 %)
 
 
@@ -53,8 +52,8 @@ def allocate(
 
 def _solve_apart(problem: AllocationProblem, terms: Terms, start: Start) -> Found:
     """Each model in a program of its own; where time ended all of them early, the relaxation bounds the cost."""
-    target, effort = terms.target_utilization, replace(terms.effort, gap=max(terms.effort.gap, GOOD_GAP))
-    ended = decompose(problem, target_utilization=target, effort=effort, start=start)
+    target = terms.target_utilization
+    ended = decompose(problem, target_utilization=target, effort=terms.effort, start=start)
     bound = ended.proven_usd_per_hour
     if not np.isfinite(bound):
         bound = Solver(build(problem, target).program, relaxed=True).solve().objective

@@ -33,6 +33,8 @@ from foresail.policies.programs.highs import Solver
 SMOOTHING = 0.6  # share of the best prices so far
 ROUNDS = 60
 RELAXED_GAP = 1e-4  # between the master's relaxation and the bound: what is left is for whole plans to close
+GOOD_GAP = 5e-3  # to close it further may take far longer, so there is an end to that
+POLISH_SECONDS = 1.0  # of the solver, for that
 LEAST_SECONDS = 0.1  # for a choice however little time there is
 
 
@@ -149,6 +151,8 @@ class _Search:
         if not only_prices and np.isfinite(floor.bound):
             look_around(whole)
             exhaust(whole)
+            whole.gap, whole.spared_seconds = 0.1 * self._effort.gap, max(whole.left() - POLISH_SECONDS, 0.0)
+            exhaust(whole)
         plan = whole.plan
         prices = dict(zip(self.accelerators, floor.prices.tolist(), strict=True))
         return Decomposed(tuple(offer.replicas for offer in plan), usd_of(plan), floor.bound, whole.bound, prices)
@@ -174,8 +178,13 @@ class _Search:
     def _done(self, relaxed: float) -> bool:
         """Whether the plan is good enough, time is up, or other prices could raise the bound no further."""
         converged = relaxed - self._floor.bound <= RELAXED_GAP * relaxed
-        good = self._floor.bound >= (1.0 - self._effort.gap) * usd_of(self._plan)
-        return converged or good or self._left_seconds() <= 0.0
+        left, gap = self._left_seconds(), self._effort.gap
+        aim = gap if self._effort.seconds - left < POLISH_SECONDS else self._good_gap
+        return converged or self._floor.bound >= (1.0 - aim) * usd_of(self._plan) or left <= 0.0
+
+    @property
+    def _good_gap(self) -> float:
+        return max(self._effort.gap, GOOD_GAP)
 
     def _left_seconds(self) -> float:
         spent = sum(pricer.seconds for pricer in self._pricers) + self._choosing_seconds

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foresail.policies.allocation.whole import Whole
+from foresail.policies.allocation.whole import CHOICE_SECONDS, Whole
 from foresail.policies.allocation.within import Within
 
 FIRST_REACH = 0.25  # of what the gap that is asked for leaves open
+LEAST_GAP = 1e-3  # or this one
 STEPS = 50  # between looks at the time
 
 
@@ -21,15 +22,18 @@ def exhaust(whole: Whole) -> None:
     """Go on until no plan is cheaper by more than the gap, or time is up."""
     floor = whole.floor
     models = [Within(own, floor.prices, float(least)) for own, least in zip(whole.pricers, floor.least, strict=True)]
-    reach = FIRST_REACH * whole.gap * floor.bound
+    reach = FIRST_REACH * max(whole.gap, LEAST_GAP) * floor.bound
     while whole.goes_on():
-        reach = min(reach, whole.room)
+        room = whole.room
+        reach = min(reach, room)
         reached = _collect(whole, models, reach)
-        bound = whole.choose()
+        all_there = reached >= room  # then it is only the choice that lacks a proof, and has all the time for it
+        bound = whole.choose(whole.left() if all_there else CHOICE_SECONDS)
         whole.bound = max(whole.bound, min(bound, floor.bound + reached))
-        if reached < reach:
+        if all_there:
             return
-        reach *= 2.0
+        if reached >= reach:
+            reach *= 2.0
 
 
 def _collect(whole: Whole, models: Sequence[Within], reach: float) -> float:

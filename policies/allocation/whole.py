@@ -50,6 +50,7 @@ class Whole:
         gap: At which to stop.
         left_seconds: Of the solver, less what was taken here.
         bound: What no plan costs less than.
+        spared_seconds: Of those that are left, not to be taken.
     """
 
     pricers: Sequence[Pricer]
@@ -60,6 +61,7 @@ class Whole:
     gap: float
     left_seconds: Callable[[], float]
     bound: float
+    spared_seconds: float = 0.0
     choosing_seconds: float = 0.0
 
     @property
@@ -73,19 +75,19 @@ class Whole:
 
     def left(self) -> float:
         """Seconds."""
-        return self.left_seconds() - self.choosing_seconds
+        return self.left_seconds() - self.choosing_seconds - self.spared_seconds
 
     def excess(self, model: int, offer: Offer) -> float:
         """What a model's plan costs more than its cheapest."""
         return offer.usd_per_hour + float(self.floor.prices @ offer.gpus - self.floor.least[model])
 
-    def choose(self) -> float:
+    def choose(self, most_seconds: float = CHOICE_SECONDS) -> float:
         """Keep the best choice of what is offered; what no choice of it costs less than."""
         most = (usd_of(self.plan) - self.floor.bound) * (1.0 + ROUNDING)
         every = ((model, offer) for model, known in enumerate(self.offers) for offer in known.values())
         own = [offer.replicas for offer in self.plan]  # kept, whatever rounding makes of their excess
         within = [(m, offer) for m, offer in every if offer.replicas == own[m] or self.excess(m, offer) <= most]
-        choice = choose(self.stock, within, gap=GAP_SHARE * self.gap, seconds=min(CHOICE_SECONDS, self.left()))
+        choice = choose(self.stock, within, gap=GAP_SHARE * self.gap, seconds=min(most_seconds, self.left()))
         self.choosing_seconds += choice.seconds
         if choice.offers is not None and usd_of(choice.offers) < usd_of(self.plan):
             self.plan = choice.offers
