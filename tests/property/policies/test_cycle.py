@@ -159,8 +159,8 @@ def test_an_unchanged_decision_keeps_its_identity(fleet: Fleet, cycles: int) -> 
 
 
 def _without_weights(decision: Decision) -> list[VariantDecision]:
-    """Weights waver with what is learned, as other numbers do, and are no decision of their own."""
-    return [replace(variant, weight=None) for variant in decision.variants]
+    """Weights and capacities waver with what is learned, as other numbers do, and are no decision of their own."""
+    return [replace(variant, weight=None, capacity=None) for variant in decision.variants]
 
 
 @given(fleets())
