@@ -1,4 +1,4 @@
-"""Sharing GPUs greedily: workloads of greater priority take first, and each sees what those before it left."""
+"""Who takes first where pools are shared: workloads of greater priority, and each sees what those before it left."""
 
 from __future__ import annotations
 
