@@ -1,5 +1,7 @@
 """The best N moves: patterns by column generation, made whole, carried out, filled up, and a bound on all of them.
 
+While a plan may not be the best and there is time, it is taken back in part and made anew; the better one is kept.
+
 The bound is Lagrangian: at any prices of shapes and of a move, no N moves leave more slots than N times the price of a
 move and, for each machine, the most that a pattern of it is worth. It knows neither memory nor order nor who must be
 apart, and so holds with them.
@@ -19,9 +21,11 @@ from foresail.policies.rescheduling.machines.greedy import descend, tidy
 from foresail.policies.rescheduling.machines.master import EARLY, Master
 from foresail.policies.rescheduling.machines.pricing import Patterns, Pricing
 from foresail.policies.rescheduling.machines.realise import perform
+from foresail.policies.rescheduling.machines.roaming import improved
 
 Clock = Callable[[], float]  # CPU seconds
 _COLUMNS, _WHOLE = 0.6, 0.9  # parts of the time until which patterns and whole ones are sought
+_IMPROVED = 0.9  # until which a plan that may not be the best is taken back in part and made anew
 _LEAST_SECONDS = 0.2
 _NEAR = 0.02  # slots between relaxation and bound: nothing is to be had there
 _KEPT = 0.6  # of the best prices so far in those that are tried next: prices that jump about find little
@@ -61,6 +65,11 @@ def search(cluster: Machines, moves: int, clock: Clock, seconds: float, seed: in
                 best = board
             if not dropped or best.slots() >= most or clock() - begun > seconds:
                 break
+    if best.slots() < most:
+        rng = np.random.default_rng((seed, _ORDERS))
+        board = descend(improved(best, moves, rng, lambda: clock() - begun < _IMPROVED * seconds), moves)
+        if _better(board, best):
+            best = board
     return Found(best.steps, best.slots(), max(columns.bound, float(best.slots())))
 
 
