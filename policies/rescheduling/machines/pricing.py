@@ -36,6 +36,11 @@ class Patterns:
     slots: IntArray
 
 
+def pricing_cells(cluster: Machines) -> int:
+    """How many pairs of net amounts all machines have: too many where CPU comes in fine units."""
+    return len(cluster.cpu) * (2 * int(cluster.cpu.max(initial=0) // cluster.unit) + 1) ** 2
+
+
 class Pricing:
     """Knapsacks of a cluster."""
 

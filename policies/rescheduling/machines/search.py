@@ -19,7 +19,7 @@ from foresail.policies.rescheduling.machines.board import Board, Step
 from foresail.policies.rescheduling.machines.cluster import Machines
 from foresail.policies.rescheduling.machines.greedy import descend, tidy
 from foresail.policies.rescheduling.machines.master import EARLY, Master
-from foresail.policies.rescheduling.machines.pricing import Patterns, Pricing
+from foresail.policies.rescheduling.machines.pricing import Patterns, Pricing, pricing_cells
 from foresail.policies.rescheduling.machines.realise import perform
 from foresail.policies.rescheduling.machines.roaming import improved
 
@@ -33,6 +33,7 @@ _ROUNDING = 1e-6
 _MANY_SHAPES = 15  # whose prices are far off at first: then a grid of them is tried
 # Of a slot's worth of CPU beyond a part of a slot that is worth nothing, and of a move.
 _WORTHS, _MOVES = ((0.5, 0.0), (0.8, 0.0), (0.9, 0.25), (1.0, 0.35)), (0.3, 0.6)
+_MOST_CELLS = 20_000_000  # of what is priced at a time: a gigabyte
 _ORDERS = 6  # in which a plan is tried to be carried out, while some of it is left out
 
 
@@ -50,27 +51,42 @@ def search(cluster: Machines, moves: int, clock: Clock, seconds: float, seed: in
     start = cluster.slots(cluster.free_cpu)
     if not moves or not cluster.movable.any():
         return Found([], start, float(start))
-    best = _greedy(cluster, moves)
+    best, bound = (
+        _greedy(cluster, moves),
+        float(cluster.free_cpu.sum() // cluster.slot_cpu),
+    )  # which moves leave as it is
+    if pricing_cells(cluster) <= _MOST_CELLS:
+        found, columns_bound = _by_columns(cluster, moves, best, lambda: clock() - begun, seconds, seed)
+        if columns_bound >= found.slots() - _ROUNDING:  # a bound below a plan would be none
+            bound = min(bound, columns_bound)
+        best = found
+    if best.slots() < int(np.floor(bound + _ROUNDING)):
+        rng = np.random.default_rng((seed, _ORDERS))
+        board = descend(improved(best, moves, rng, lambda: clock() - begun < _IMPROVED * seconds), moves)
+        if _better(board, best):
+            best = board
+    return Found(best.steps, best.slots(), max(bound, float(best.slots())))
+
+
+def _by_columns(
+    cluster: Machines, moves: int, best: Board, spent: Callable[[], float], seconds: float, seed: int
+) -> tuple[Board, float]:
+    """The better of `best` and the best whole patterns that can be carried out, and what no plan leaves more than."""
     columns = _Columns(cluster, moves)
-    columns.generate(lambda: clock() - begun < _COLUMNS * seconds)
+    columns.generate(lambda: spent() < _COLUMNS * seconds)
     most = int(np.floor(columns.bound + _ROUNDING))
     if best.slots() < most:
-        left = max(_WHOLE * seconds - (clock() - begun), _LEAST_SECONDS)
-        chosen = columns.master.choose(left, most - start)
+        left = max(_WHOLE * seconds - spent(), _LEAST_SECONDS)
+        chosen = columns.master.choose(left, most - cluster.slots(cluster.free_cpu))
         for attempt in range(_ORDERS):
             board = Board(cluster)
             dropped = perform(board, columns.master, chosen, np.random.default_rng((seed, attempt)))
             descend(board, moves)
             if _better(board, best):
                 best = board
-            if not dropped or best.slots() >= most or clock() - begun > seconds:
+            if not dropped or best.slots() >= most or spent() > seconds:
                 break
-    if best.slots() < most:
-        rng = np.random.default_rng((seed, _ORDERS))
-        board = descend(improved(best, moves, rng, lambda: clock() - begun < _IMPROVED * seconds), moves)
-        if _better(board, best):
-            best = board
-    return Found(best.steps, best.slots(), max(columns.bound, float(best.slots())))
+    return best, columns.bound
 
 
 class _Columns:

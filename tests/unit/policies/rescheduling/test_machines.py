@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count, product
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,12 @@ def test_waves_keep_apart_what_may_not_meet_on_the_way() -> None:
     free, near = np.full((3, 1), 9), {0: {1}, 1: {0}}
     assert pack(free, flows, Limits(), homes=[0, 2], neighbors=near) == [[0], [1]]
     assert pack(free, flows, Limits()) == [[0, 1]]
+
+
+def test_cpu_in_fine_units_is_planned_too_with_a_bound_that_holds() -> None:
+    """Thousandths of a core, one VM of an odd size: too many amounts to price, not too many to move."""
+    made = cluster(1, machines=6, vms=14)
+    fine = replace(made, slot_cpu=4000, cpu=made.cpu * 1000, vm_cpu=made.vm_cpu * 1000 - (np.arange(14) == 0) * 2)
+    found, coarse = (search(which, 5, process_time, 2.0) for which in (fine, made))
+    assert found.slots > fine.slots(fine.free_cpu)
+    assert coarse.slots <= found.bound <= fine.free_cpu.sum() // fine.slot_cpu  # nearly the same cluster
