@@ -76,5 +76,6 @@ def in_waves(instance: PodInstance, moves: Sequence[PodMove], limits: Limits) ->
     for move in moves:
         beside = [instance.pod_cpu_milli[move.pod], instance.pod_memory_mebibytes[move.pod]]
         gives, takes = (np.append(beside, held) for held in (instance.held_milli[move.pod], move.taken))
-        flows.append(Flow(move.pod, int(instance.pod_node[move.pod]), move.node, gives, takes))
+        workload = instance.workloads[move.pod] if instance.workloads else ""
+        flows.append(Flow(move.pod, int(instance.pod_node[move.pod]), move.node, gives, takes, workload))
     return tuple(map(tuple, pack(np.column_stack((cpu, memory, cards)), flows, limits)))

@@ -80,6 +80,7 @@ class PodInstance:
         held_milli: (P, C) of each card of the node; nothing where the cards of a pod are not known.
         movable: (P,) False: pinned.
         mix: What is expected next.
+        workloads: (P,) that each is of, empty: of none; empty where none is known. No two of one are in a wave.
 
     Raises:
         ValueError: What cannot be: an id twice, a node that is not there, a share that is not the pod's.
@@ -100,6 +101,7 @@ class PodInstance:
     held_milli: IntArray
     movable: BoolArray
     mix: PodMix
+    workloads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _freeze(self)

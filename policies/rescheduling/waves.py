@@ -36,6 +36,7 @@ class Flow:
         to: Row of the node that it comes to.
         gives: (R,) of each resource of the source when it has left.
         takes: (R,) of each resource of the destination.
+        workload: That the unit is of, of which no two are away at a time; empty: of none.
     """
 
     unit: int
@@ -43,6 +44,7 @@ class Flow:
     to: int
     gives: IntArray
     takes: IntArray
+    workload: str = ""
 
 
 def pack(
@@ -80,8 +82,10 @@ def pack(
 def least_waves(flows: Sequence[Flow], limits: Limits) -> int:
     """No packing has fewer."""
     into, out = Counter(flow.to for flow in flows), Counter(flow.source for flow in flows)
-    counts = ((len(flows), limits.parallel), (max(into.values(), default=0), limits.into))
-    return max(-(-count // most) for count, most in (*counts, (max(out.values(), default=0), limits.out)))
+    workloads = Counter(flow.workload for flow in flows if flow.workload)
+    each = ((into, limits.into), (out, limits.out), (workloads, 1))
+    least = [-(-max(counts.values(), default=0) // most) for counts, most in each]
+    return max(-(-len(flows) // limits.parallel), *least)
 
 
 class _Room:
@@ -124,14 +128,17 @@ def _first_fit(room: _Room, flows: Sequence[Flow], left: list[int], limits: Limi
 
 def _fill(room: _Room, flows: Sequence[Flow], left: Sequence[int], limits: Limits) -> list[int]:
     wave: list[int] = []
+    away: set[str] = set()
     into: Counter[int] = Counter()
     out: Counter[int] = Counter()
     for place in left:
         flow = flows[place]
         if len(wave) == limits.parallel:
             break
-        if out[flow.source] < limits.out and into[flow.to] < limits.into and room.fits(flow):
+        open_to = out[flow.source] < limits.out and into[flow.to] < limits.into and flow.workload not in away
+        if open_to and room.fits(flow):
             room.hold(flow)
+            away |= {flow.workload} - {""}
             out[flow.source] += 1
             into[flow.to] += 1
             wave.append(place)

@@ -26,7 +26,7 @@ from foresail.domain.timeseries import BoolArray
 
 FIELDS = ("name", "fragment", "pms", "vms", "anti_affinity", "meta")
 MACHINE_FIELDS = ("id", "cpu", "mem", "rack")
-VM_FIELDS = ("id", "cpu", "mem", "double", "pm", "node", "movable", *PAST_FIELDS)
+VM_FIELDS = ("id", "cpu", "mem", "double", "pm", "node", "movable", "workload", *PAST_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +50,7 @@ class VmInstance:
         movable: Shape (V,).
         apart: Groups of places of VMs of which no two may be on one machine.
         past: How old each is, and when it was moved.
+        workloads: That each is of, empty: of none; empty where the column is not there.
     """
 
     source: str
@@ -68,6 +69,7 @@ class VmInstance:
     movable: BoolArray
     apart: tuple[tuple[int, ...], ...]
     past: Past = UNKNOWN
+    workloads: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ def parse_machines(document: Field) -> VmInstance:
         movable=flags(vms["movable"], count),
         apart=optional(document["anti_affinity"], partial(_groups, count=count), ()),
         past=parse_past(vms, count),
+        workloads=optional(vms["workload"], partial(texts, length=count), ()),
     )
     _check_forms(vms, instance)
     return instance

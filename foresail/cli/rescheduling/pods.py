@@ -26,7 +26,20 @@ from foresail.cli.rescheduling.past import PAST_FIELDS, UNKNOWN, Past, parse_pas
 from foresail.domain.timeseries import BoolArray
 
 NODE_FIELDS = ("id", "cpu", "mem", "gpu", "model")
-POD_FIELDS = ("id", "cpu", "mem", "num_gpu", "gpu_milli", "spec", "qos", "node", "cards", "movable", *PAST_FIELDS)
+POD_FIELDS = (
+    "id",
+    "cpu",
+    "mem",
+    "num_gpu",
+    "gpu_milli",
+    "spec",
+    "qos",
+    "node",
+    "cards",
+    "movable",
+    "workload",
+    *PAST_FIELDS,
+)
 TYPE_FIELDS = ("cpu", "mem", "num_gpu", "gpu_milli", "share")
 MOST_GPUS = 64  # of a node: more are a slip of the keyboard
 WHOLE_MILLI = 1000
@@ -62,6 +75,7 @@ class PodInstance:
         types: The workload that is expected.
         shares: Shape (K,): how often each of `types` is expected.
         past: How old each pod is, and when it was moved.
+        workloads: That each is of, empty: of none; empty where the column is not there.
     """
 
     source: str
@@ -79,6 +93,7 @@ class PodInstance:
     types: Shapes
     shares: NDArray[np.float64]
     past: Past = UNKNOWN
+    workloads: tuple[str, ...] = ()
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -120,6 +135,7 @@ def parse_pods(document: Field) -> PodInstance:
         types=_shapes(types, count),
         shares=positive_numbers(types["share"], count),
         past=parse_past(pods, len(units)),
+        workloads=optional(pods["workload"], partial(texts, length=len(units)), ()),
     )
 
 

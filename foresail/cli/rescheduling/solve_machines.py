@@ -65,6 +65,7 @@ def to_cluster(instance: VmInstance) -> Machines:
         node=instance.numa_node,
         movable=instance.movable,
         apart=instance.apart,
+        workloads=instance.workloads,
     )
 
 

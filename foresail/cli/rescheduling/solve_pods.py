@@ -70,6 +70,7 @@ def to_pods(instance: PodInstance) -> Pods:
         held_milli=held,
         movable=instance.movable,
         mix=PodMix(types.cpu, types.memory, types.gpus, types.milli, instance.shares),
+        workloads=instance.workloads,
     )
 
 

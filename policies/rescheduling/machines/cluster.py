@@ -26,6 +26,7 @@ class Machines:
         node: (V,) NUMA node, -1 for a double one.
         movable: (V,).
         apart: Groups of VMs of which no two may be on one machine.
+        workloads: (V,) that each is of, empty: of none; empty where none is known. No two of one are in a wave.
     """
 
     slot_cpu: int
@@ -38,6 +39,7 @@ class Machines:
     node: IntArray
     movable: BoolArray
     apart: tuple[tuple[int, ...], ...] = ()
+    workloads: tuple[str, ...] = ()
 
     @cached_property
     def parts(self) -> tuple[IntArray, IntArray]:

@@ -119,4 +119,5 @@ def _flow(cluster: Machines, step: Step) -> Flow:
     gives, takes = cluster.on[step.vm], np.array([step.node in (-1, numa) for numa in (0, 1)])
     size = np.array([cpu, cpu, memory, memory], np.int64)
     source = int(cluster.machine[step.vm])
-    return Flow(step.vm, source, step.machine, size * np.tile(gives, 2), size * np.tile(takes, 2))
+    workload = cluster.workloads[step.vm] if cluster.workloads else ""
+    return Flow(step.vm, source, step.machine, size * np.tile(gives, 2), size * np.tile(takes, 2), workload)

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     PARALLEL = "parallel"
     IN = "max-in"
     OUT = "max-out"
+    WORKLOAD = "workload"  # two units of one at the same time
     CLAIM = "claim"  # a figure of the plan is not what the replay gives
 
 

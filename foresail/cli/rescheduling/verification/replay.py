@@ -94,6 +94,7 @@ def _by_waves(room: Room, claim: Claim, steps: dict[int, _Step], limits: Limits)
             yield Fault(Kind.PARALLEL, f"{len(places)} moves at once where {limits.parallel} are allowed", wave=wave)
         ready = _ready(state, [steps[place] for place in places if place in steps])
         yield from _check_flows(room, state, ready, (wave, limits))
+        yield from _check_workloads(room, ready, wave)
         for step in ready:
             yield from _held(room, state, step, wave)
         for step in ready:
@@ -130,6 +131,13 @@ def _check_flows(room: Room, state: State, steps: Sequence[_Step], rules: tuple[
             if count > most:
                 message = f"{count} moves at once {way} {room.nodes[node]} where {most} are allowed"
                 yield Fault(kind, message, wave=wave)
+
+
+def _check_workloads(room: Room, steps: Sequence[_Step], wave: int) -> Iterator[Fault]:
+    away = Counter(room.workloads[step.unit] for step in steps if room.workloads)
+    for workload, count in away.items():
+        if workload and count > 1:
+            yield Fault(Kind.WORKLOAD, f"{count} units of {workload} are moved at once where 1 is allowed", wave=wave)
 
 
 def _check_places(waves: Sequence[Sequence[int]], moves: int) -> Iterator[Fault]:

@@ -30,6 +30,7 @@ class Room:
         movable: Shape (U,).
         apart: Groups of units of which no two may be on one node.
         seat: What a unit would hold on a node as the move has it.
+        workloads: That each unit is of, empty: of none; empty where none is known.
     """
 
     nodes: tuple[str, ...]
@@ -41,6 +42,7 @@ class Room:
     movable: BoolArray
     apart: tuple[tuple[int, ...], ...]
     seat: Callable[[int, int, Move], Seat]
+    workloads: tuple[str, ...] = ()
 
 
 class State:

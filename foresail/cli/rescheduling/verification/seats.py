@@ -39,6 +39,7 @@ def _room_of_vms(instance: VmInstance) -> Room:
         movable=instance.movable,
         apart=instance.apart,
         seat=seat,
+        workloads=instance.workloads,
     )
 
 
@@ -77,6 +78,7 @@ def _room_of_pods(instance: PodInstance) -> Room:
         movable=instance.movable,
         apart=(),
         seat=seat,
+        workloads=instance.workloads,
     )
 
 
