@@ -19,10 +19,10 @@ import numpy as np
 
 from foresail.domain.allocation import AllocationProblem
 from foresail.domain.timeseries import FloatArray
-from foresail.policies.allocation.exhaust import exhaust
+from foresail.policies.allocation.exhaust import exhaust, list_plans
 from foresail.policies.allocation.fleet import build
 from foresail.policies.allocation.master import CHOICE_GAP, Master, choose
-from foresail.policies.allocation.offer import usd_of
+from foresail.policies.allocation.offer import Offer, usd_of
 from foresail.policies.allocation.pricing import Pricer, least_offer
 from foresail.policies.allocation.program import by_priority
 from foresail.policies.allocation.replicas import Replicas
@@ -35,6 +35,7 @@ ROUNDS = 60
 RELAXED_GAP = 1e-4  # between the master's relaxation and the bound: what is left is for whole plans to close
 GOOD_GAP = 5e-3  # to close it further may take far longer, so there is an end to that
 POLISH_SECONDS = 1.0  # of the solver, for that
+TIE_SHARE = 0.1  # of the gap asked for: routing the plan may cost a little more than the program said
 LEAST_SECONDS = 0.1  # for a choice however little time there is
 
 
@@ -137,25 +138,31 @@ class _Search:
 
     def answer(self, *, only_prices: bool) -> Decomposed:
         """What was found so far, and what can be found beyond prices."""
-        floor, offers = self._floor, [dict(own) for own in self._master.offers]
+        plan, floor, proven = self._plan, self._floor, self._floor.bound
+        if not only_prices and np.isfinite(floor.bound):
+            plan, proven = self._beyond_prices()
+        prices = dict(zip(self.accelerators, floor.prices.tolist(), strict=True))
+        return Decomposed(tuple(offer.replicas for offer in plan), usd_of(plan), floor.bound, proven, prices)
+
+    def _beyond_prices(self) -> tuple[list[Offer], float]:
+        """A plan no dearer, and what none costs less than: to a good gap, and a while longer to the one asked for."""
         whole = Whole(
             self._pricers,
             self._master.stock,
-            floor,
-            offers,
+            self._floor,
+            [dict(own) for own in self._master.offers],
             self._plan,
-            self._effort.gap,
+            self._good_gap,
             self._left_seconds,
-            floor.bound,
+            self._floor.bound,
         )
-        if not only_prices and np.isfinite(floor.bound):
-            look_around(whole)
-            exhaust(whole)
-            whole.gap, whole.spared_seconds = 0.1 * self._effort.gap, max(whole.left() - POLISH_SECONDS, 0.0)
-            exhaust(whole)
-        plan = whole.plan
-        prices = dict(zip(self.accelerators, floor.prices.tolist(), strict=True))
-        return Decomposed(tuple(offer.replicas for offer in plan), usd_of(plan), floor.bound, whole.bound, prices)
+        look_around(whole)
+        listed = list_plans(whole)
+        exhaust(whole, listed)
+        if self._effort.gap < self._good_gap:
+            whole.gap, whole.spared_seconds = TIE_SHARE * self._effort.gap, max(whole.left() - POLISH_SECONDS, 0.0)
+            exhaust(whole, listed)
+        return whole.plan, whole.bound
 
     def _price(self, prices: FloatArray) -> bool:
         """Ask every model at these prices; whether any had a plan that is new."""

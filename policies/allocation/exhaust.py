@@ -18,10 +18,15 @@ LEAST_GAP = 1e-3  # or this one
 STEPS = 50  # between looks at the time
 
 
-def exhaust(whole: Whole) -> None:
-    """Go on until no plan is cheaper by more than the gap, or time is up."""
+def list_plans(whole: Whole) -> list[Within]:
+    """Of every model, before anything was looked into."""
     floor = whole.floor
-    models = [Within(own, floor.prices, float(least)) for own, least in zip(whole.pricers, floor.least, strict=True)]
+    return [Within(own, floor.prices, float(least)) for own, least in zip(whole.pricers, floor.least, strict=True)]
+
+
+def exhaust(whole: Whole, models: Sequence[Within]) -> None:
+    """Go on listing until no plan is cheaper by more than the gap, or time is up; what was listed is not again."""
+    floor = whole.floor
     reach = FIRST_REACH * max(whole.gap, LEAST_GAP) * floor.bound
     while whole.goes_on():
         room = whole.room

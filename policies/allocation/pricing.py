@@ -47,7 +47,7 @@ class Pricer:
         columns = add_model(program, model, traffic, most_replicas(model, traffic, problem.gpus))
         self._cost, self._replicas = program.cost, columns.replicas
         self.box = (program.lower[columns.replicas], program.upper[columns.replicas])
-        self.gpus, self.columns = gpus_of(model, accelerators), program.columns
+        self.gpus = gpus_of(model, accelerators)
         self._solver, self._given = Solver(program), Solver(program, relaxed=True)
 
     def price(self, prices: FloatArray, seconds: float | None) -> tuple[float, Offer | None]:

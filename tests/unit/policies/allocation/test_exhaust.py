@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
+from foresail.policies.allocation import decompose as decomposition
 from foresail.policies.allocation.decompose import Effort, Start, decompose
 from tests.unit.policies.allocation.allocation_cases import fleets, least_usd, random_fleet
 
@@ -61,3 +62,15 @@ def test_an_exchange_that_no_price_asks_for_is_found() -> None:
     found = decompose(problem)
     assert found.usd_per_hour == pytest.approx(least_usd(problem))
     assert found.proven_usd_per_hour == pytest.approx(found.usd_per_hour, rel=1e-5)
+
+
+@pytest.mark.parametrize(("gap", "aims"), [(1e-6, [decomposition.GOOD_GAP, 1e-7]), (0.01, [0.01])])
+def test_beyond_a_good_gap_there_is_a_while_and_no_more(
+    gap: float, aims: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[tuple[float, float]]()
+    monkeypatch.setattr(decomposition, "exhaust", lambda whole, _listed: seen.append((whole.gap, whole.left())))
+    decompose(random_fleet(3, must_serve=False), effort=Effort(gap, 60.0))
+    assert [aim for aim, _ in seen] == pytest.approx(aims)
+    assert seen[0][1] > decomposition.POLISH_SECONDS
+    assert all(left <= decomposition.POLISH_SECONDS for _, left in seen[1:])
