@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.generation.machines import generate_machines
 from foresail.cli.rescheduling.generation.pods import generate_pods
 from foresail.cli.rescheduling.generation.wish import GPU_NODES, MACHINES, Wish

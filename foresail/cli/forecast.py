@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from foresail.cli.packages import check_plot, need_torch
+from foresail.cli.subcommands import add_subcommand, add_subcommands
 from foresail.cli.values import HIGHEST, LOWEST, MOST_SAMPLES, horizons, levels, png, quantiles, samples, seed, split
 
 EXAMPLE = "foresail forecast evaluate examples/data/servegen-chat.csv --horizons 1,6"
@@ -44,17 +45,9 @@ TRAINED = ("flow",)  # need torch, and a minute a horizon
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands under `foresail forecast`."""
-    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    commands = add_subcommands(parser)
     for name, (summary, description, example, add) in COMMANDS.items():
-        add(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=description,
-                epilog=f"example:\n  {example}",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-        )
+        add(add_subcommand(commands, name, summary=summary, description=description, example=example))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from importlib.util import find_spec
+
+from foresail.cli.subcommands import add_subcommand, add_subcommands
 
 EXAMPLE = "foresail moe plan examples/moe/grow.json"
 DESCRIPTION = """Plan a mixture-of-experts model: where its experts go when its GPUs change, and what that costs.
@@ -21,23 +22,11 @@ COMMANDS = ("plan", "spec", "decide")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands under `foresail moe`."""
     parser.description = DESCRIPTION
-    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    for name in available():
+    commands = add_subcommands(parser)
+    for name in COMMANDS:
         module = importlib.import_module(f"foresail.cli.experts.{name}")
-        module.add_arguments(
-            commands.add_parser(
-                name,
-                help=module.SUMMARY,
-                description=module.DESCRIPTION,
-                epilog=f"example:\n  {module.EXAMPLE}",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-        )
-
-
-def available() -> tuple[str, ...]:
-    """Commands that are installed, in the order in which they are told."""
-    return tuple(name for name in COMMANDS if find_spec(f"foresail.cli.experts.{name}") is not None)
+        told = {"summary": module.SUMMARY, "description": module.DESCRIPTION, "example": module.EXAMPLE}
+        module.add_arguments(add_subcommand(commands, name, **told))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import argparse
 from foresail.cli.rescheduling import plan
 from foresail.cli.rescheduling.options import add_format, add_limits
 from foresail.cli.rescheduling.values import churn, moves, nodes, share
+from foresail.cli.subcommands import add_subcommand, add_subcommands
 from foresail.cli.values import seed
 
 EXAMPLE = plan.EXAMPLE
@@ -35,17 +36,9 @@ pods and nodes those of Alibaba's openb trace. The same options and seed make th
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands under `foresail reschedule`."""
-    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    commands = add_subcommands(parser)
     for name, (summary, description, example, add) in COMMANDS.items():
-        add(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=description,
-                epilog=f"example:\n  {example}",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-        )
+        add(add_subcommand(commands, name, summary=summary, description=description, example=example))
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from foresail.cli.allocation.fields import Field, read_document
 from foresail.cli.allocation.fleet import parse_fleet
 from foresail.cli.allocation.melange import parse_melange
+from foresail.cli.fields import Field, read_document
 from foresail.domain.allocation import AllocationProblem
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from foresail.cli.allocation.fields import Field
 from foresail.cli.allocation.melange import shaped
+from foresail.cli.fields import Field
 from foresail.domain.allocation import USUAL_STARTUP_SECONDS, AllocationProblem, Candidate, ModelDemand
 
 FIELDS = ("accelerators", "models")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.domain.allocation import AllocationProblem, Candidate, ModelDemand
 from foresail.domain.timeseries import FloatArray
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from foresail.cli.allocation.solve import OneType, Solved, on_one_type, refused
+from foresail.cli.text import rendered
 from foresail.domain.allocation import TRAFFIC_RPS, Candidate, ModelDemand
 
-WIDTH = 110
 MOST_UNSERVED = 10  # rows; the rest is counted
 COLORS = {"optimal": "green", "feasible": "yellow", "infeasible": "red"}
 
 
 def to_text(solved: Solved, *, color: bool = False) -> str:
     """Tables and a sentence, in color for a terminal."""
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    console.print(Group(*_parts(solved)))
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    return rendered(*_parts(solved), color=color)
 
 
 def _parts(solved: Solved) -> list[RenderableType]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.cli.allocation.fields import MISSING, Field, read_document
+from foresail.cli.fields import MISSING, Field, read_document
 from foresail.domain.errors import InputError
 from foresail.policies.moe.placement import LEAVES, Change
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foresail.cli.allocation.fields import MISSING, Field, read_document
+from foresail.cli.fields import MISSING, Field, read_document
 from foresail.policies.moe.decision import Demand, Group, Hardware, Prices, Situation, Times, Weights
 from foresail.policies.moe.limits import KEEPS_GRAPHS, NAMES, Engine, read_flags
 from foresail.policies.moe.spec import Dense, read_spec

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foresail.cli.text import rendered
 from foresail.policies.moe.decision import Situation
 from foresail.policies.moe.width import Alternative, Decision, describe
 
@@ -50,14 +49,9 @@ def _fields(one: Alternative) -> dict[str, Any]:
 
 def to_text(situation: Situation, decision: Decision, *, color: bool = False) -> str:
     """The cheapest of each kind of change, what is refused, and the sentence."""
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    console.print(_table(situation, decision))
-    for one in decision.alternatives:
-        if one.refused is not None:
-            console.print(Text(f"\nrefused: {one.refused.message}"))
-    console.print(Text(f"\n{decision.message}"))
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    refused = [one.refused.message for one in decision.alternatives if one.refused is not None]
+    told = [*(f"refused: {message}" for message in refused), decision.message]
+    return rendered(_table(situation, decision), *(Text(f"\n{line}") for line in told), color=color, width=WIDTH)
 
 
 def _table(situation: Situation, decision: Decision) -> Table:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, compare, print; returns 1 where there are no experts or the checkpoint disagrees."""
-    from foresail.cli.allocation.fields import read_document  # noqa: PLC0415 - lazy: --help is quick
+    from foresail.cli.fields import read_document  # noqa: PLC0415 - lazy: --help is quick
     from foresail.policies.moe.model.checkpoint import check_checkpoint  # noqa: PLC0415 - lazy
     from foresail.policies.moe.spec import Dense, read_spec  # noqa: PLC0415 - lazy
 
@@ -84,16 +82,14 @@ def _message(spec: MoeSpec, checked: Checked | None) -> str:
 
 
 def _text(spec: MoeSpec, checked: Checked | None) -> str:
-    from rich.console import Console  # noqa: PLC0415 - lazy
     from rich.table import Table  # noqa: PLC0415 - lazy
+
+    from foresail.cli.text import rendered  # noqa: PLC0415 - lazy
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in _rows(spec):
         table.add_row(name, value)
-    console = Console(file=io.StringIO(), width=110, force_terminal=sys.stdout.isatty(), highlight=False)
-    console.print(table)
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
-    return "\n".join([*lines, "", *(f"note: {note}" for note in spec.notes), _message(spec, checked)])
+    return "\n".join([rendered(table), "", *(f"note: {note}" for note in spec.notes), _message(spec, checked)])
 
 
 def _rows(spec: MoeSpec) -> list[tuple[str, str]]:

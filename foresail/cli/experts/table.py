@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from foresail.cli.experts.planned import Planned, message
+from foresail.cli.text import rendered
 from foresail.domain.timeseries import FloatArray
 
-WIDTH = 110
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def to_text(planned: Planned, *, color: bool = False) -> str:
     """Tables and a sentence, in color for a terminal."""
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    tables: list[RenderableType] = [_head(planned), _comparison(planned), Text(), _waves(planned)]
-    console.print(Group(*tables, Text(), Text(message(planned))))
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    tables = (_head(planned), _comparison(planned), Text(), _waves(planned))
+    return rendered(*tables, Text(), Text(message(planned)), color=color)
 
 
 def _head(planned: Planned) -> Text:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.cli.allocation.fields import MISSING, Field
+from foresail.cli import fields
+from foresail.cli.fields import MISSING, Field
 from foresail.domain.errors import InputError
 from foresail.domain.timeseries import BoolArray
 
@@ -28,21 +27,11 @@ def read_document(name: str, what: str = "INSTANCE") -> Field:
     Raises:
         InputError: It cannot be read, or is no JSON object.
     """
-    try:
-        text = sys.stdin.read() if name == STDIN else Path(name).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            name, what, "cannot be read", value=error.strerror or str(error), remedy="give a readable file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(name, what, "is not UTF-8", value=error.reason, remedy="save it as UTF-8 text") from error
-    try:
-        found = json.loads(text, object_pairs_hook=lambda pairs: _once(name, pairs))
-    except (ValueError, RecursionError) as error:
-        raise InputError(name, what, "is not JSON", value=str(error), remedy="give a JSON document") from error
-    if not isinstance(found, dict):
-        raise InputError(name, what, "is not an object", value=type(found).__name__, remedy='write {"name": …}')
-    return Field(name, "", found)
+    document = fields.read_document(Path(name), what, stdin=STDIN)
+    if not isinstance(document.value, dict):
+        kind = type(document.value).__name__
+        raise InputError(document.source, what, "is not an object", value=kind, remedy='write {"name": …}')
+    return document
 
 
 def once_from_stdin(*files: str) -> None:
@@ -157,13 +146,3 @@ def _pairs(field: Field, found: Sequence[Any]) -> range:
         if len(row) != 2:
             at(field, place).fail(f"has {len(row)} numbers", "give two, one for each NUMA node: [node 0, node 1]")
     return range(len(found))
-
-
-def _once(source: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object each of whose names is there once: of two, one would be lost in silence."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InputError(source, name, "is there twice in one object", value="…", remedy="rename one")
-        found[name] = value
-    return found

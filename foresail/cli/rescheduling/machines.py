@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.document import (
     IntArray,
     at,

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.document import at, items, optional, positive_numbers
 from foresail.domain.errors import InputError
 

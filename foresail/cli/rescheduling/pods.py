@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.document import (
     IntArray,
     at,

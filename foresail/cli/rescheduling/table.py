@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from foresail.cli.rescheduling.answer import Answer
 from foresail.cli.rescheduling.machines import VmInstance
 from foresail.cli.rescheduling.verification.claim import Move
+from foresail.cli.text import rendered
 
-WIDTH = 110
 MOST_MOVES, MOST_REASONS = 60, 8  # rows; the rest is counted
 TITLES = {
     "fragment_rate": "fragment rate",
@@ -31,10 +30,7 @@ PROVEN = {
 
 def to_text(answer: Answer, *, color: bool = False) -> str:
     """Tables and a sentence, in color for a terminal."""
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    console.print(Group(*_parts(answer)))
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    return rendered(*_parts(answer), color=color)
 
 
 def _parts(answer: Answer) -> Iterator[RenderableType]:

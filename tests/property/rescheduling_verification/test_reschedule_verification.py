@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.machines import parse_machines
 from foresail.cli.rescheduling.pods import parse_pods
 from foresail.cli.rescheduling.verification.claim import parse_claim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert printed.out == ""
     [line] = printed.err.splitlines()
     return line
+
+
+def piped(content: str) -> io.TextIOWrapper:
+    """Standard input with that in it."""
+    return io.TextIOWrapper(io.BytesIO(content.encode()))

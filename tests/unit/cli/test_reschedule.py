@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from foresail.cli.main import main
 from foresail.cli.reschedule import COMMANDS
 from tests.unit.cli.allocation_cases import changed
-from tests.unit.cli.reschedule_cases import EXAMPLES, PODS, VMS, answer, refusal, text, write
+from tests.unit.cli.reschedule_cases import EXAMPLES, PODS, VMS, answer, piped, refusal, text, write
 
 KEYS = {"moves", "waves", "before", "after", "bound", "certified", "skipped", "cpu_seconds", "message"}
 VM_EXAMPLE, POD_EXAMPLE = EXAMPLES / "vms.json", EXAMPLES / "gpus.json"
@@ -194,7 +193,7 @@ def test_the_same_seed_gives_the_same_plan(example: Path, capsys: pytest.Capture
 def test_an_instance_comes_by_standard_input_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(VMS)))
+    monkeypatch.setattr("sys.stdin", piped(json.dumps(VMS)))
     assert plan(capsys, Path("-"), "--moves", "1")["after"]["free_slots"] == 4
 
 
@@ -211,7 +210,7 @@ def test_the_examples_of_the_help_run(
         command, _, file = example.partition(" > ")
         output = ""
         for part in command.split(" | "):
-            monkeypatch.setattr("sys.stdin", io.StringIO(output))
+            monkeypatch.setattr("sys.stdin", piped(output))
             assert main(part.split()[1:]) == 0
             output = capsys.readouterr().out
         assert output

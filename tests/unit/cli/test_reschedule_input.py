@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from foresail.cli.main import main
 from tests.unit.cli.allocation_cases import changed, without
-from tests.unit.cli.reschedule_cases import PODS, VMS, refusal, write
+from tests.unit.cli.reschedule_cases import PODS, VMS, piped, refusal, write
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -148,7 +147,7 @@ def test_standard_input_is_read_once_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "-: PLAN: is named twice" in refusal(capsys, "verify", "-", "-")
-    monkeypatch.setattr("sys.stdin", io.StringIO('{"moves": 3}'))
+    monkeypatch.setattr("sys.stdin", piped('{"moves": 3}'))
     assert "-: moves: is not a list, got 3" in refusal(capsys, "verify", str(write(tmp_path, VMS)), "-")
 
 

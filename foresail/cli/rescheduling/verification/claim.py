@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from foresail.cli.allocation.fields import Field
+from foresail.cli.fields import Field
 from foresail.cli.rescheduling.document import at, items, read_document, whole, whole_numbers
 
 LEAST = -(10**6)  # a wrong index is a fault of the plan, and to be shown as such

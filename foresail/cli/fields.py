@@ -131,26 +131,31 @@ class Field:
                 self[name].fail(f"is not a field: {meant[0]!r} is", "correct its name")
 
 
-def read_document(file: Path) -> Field:
+def read_document(file: Path, what: str = "CASE", stdin: str = "standard input") -> Field:
     """The JSON document in a file, or with `-` that on standard input.
+
+    Args:
+        file: Which.
+        what: It is, as the command's usage has it.
+        stdin: What standard input is called in errors.
 
     Raises:
         InputError: It cannot be read, or is no JSON.
     """
     piped = str(file) == "-"
-    source = "standard input" if piped else str(file)
+    source = stdin if piped else str(file)
     try:
         text = (sys.stdin.buffer.read() if piped else file.read_bytes()).decode("utf-8-sig")
     except OSError as error:
         raise InputError(
-            source, "CASE", "cannot be read", value=error.strerror or str(error), remedy="give a readable file"
+            source, what, "cannot be read", value=error.strerror or str(error), remedy="give a readable file"
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError(source, "CASE", "is not UTF-8", value=error.reason, remedy="save it as UTF-8 text") from error
+        raise InputError(source, what, "is not UTF-8", value=error.reason, remedy="save it as UTF-8 text") from error
     try:
         return Field(source, "", json.loads(text, object_pairs_hook=lambda pairs: _once(source, pairs)))
     except (ValueError, RecursionError) as error:
-        raise InputError(source, "CASE", "is not JSON", value=str(error), remedy="give a JSON document") from error
+        raise InputError(source, what, "is not JSON", value=str(error), remedy="give a JSON document") from error
 
 
 def _once(source: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
