@@ -7,7 +7,6 @@ apart from the product, once over the forecast's own paths and once over as many
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
-from benchmarks.tables import make_console, verdict_table
+from benchmarks.moe.alone import tell
 from benchmarks.verdicts import Verdict
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.moe.decision import Change, Demand, Group, Situation, Weights
@@ -42,13 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(argv)
     report = measure_decisions(arguments.forecasts)
-    verdicts = judge_decisions(report)
-    if arguments.json:
-        print(json.dumps(report | {"machine": describe_machine(), "verdicts": verdicts}))
-    else:
-        for table in (decisions_table(report), verdict_table("decide: asked and measured", verdicts)):
-            make_console().print(table)
-    return int(not all(verdict["met"] for verdict in verdicts))
+    return tell("decide", report, decisions_table(report), judge_decisions(report), as_json=arguments.json)
 
 
 def measure_decisions(forecasts: int) -> dict[str, Any]:

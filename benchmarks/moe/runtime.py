@@ -9,7 +9,6 @@ changed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -23,8 +22,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
-from benchmarks.tables import make_console, verdict_table
+from benchmarks.moe.alone import tell
 from benchmarks.verdicts import Verdict
 from foresail.policies.moe.balance import place
 from foresail.policies.moe.placement import EMPTY, LEAVES, Change, IntArray
@@ -50,13 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(argv)
     report = measure_runtime(arguments.runs)
-    verdicts = judge_runtime(report)
-    if arguments.json:
-        print(json.dumps(report | {"machine": describe_machine(), "verdicts": verdicts}))
-    else:
-        for table in (runtime_table(report), verdict_table("runtime: asked and measured", verdicts)):
-            make_console().print(table)
-    return int(not all(verdict["met"] for verdict in verdicts))
+    return tell("runtime", report, runtime_table(report), judge_runtime(report), as_json=arguments.json)
 
 
 def measure_runtime(runs: int, shape: Shape | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from foresail.policies.rescheduling.machines.board import Step
 from foresail.policies.rescheduling.machines.cluster import Machines
 from foresail.policies.rescheduling.machines.plan import MachinePlan
 from foresail.policies.rescheduling.pods import PodInstance
+
+MoveT = TypeVar("MoveT")
+PlanT = TypeVar("PlanT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +39,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MachineWave:
+class Wave(Generic[MoveT, PlanT]):
     """What is moved next; empty where nothing is to be gained, or nothing is left of the budget.
 
     Args:
@@ -43,33 +47,22 @@ class MachineWave:
         plan: That it is the first wave of.
     """
 
-    wave: tuple[Step, ...]
-    plan: MachinePlan
+    wave: tuple[MoveT, ...]
+    plan: PlanT
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PodWave:
-    """What is moved next; empty where nothing is to be gained, or nothing is left of the budget.
-
-    Args:
-        wave: To be carried out at the same time.
-        plan: That it is the first wave of.
-    """
-
-    wave: tuple[PodMove, ...]
-    plan: PodPlan
-
-
-def next_machine_wave(now: Machines, left: Left, plan: Callable[[Machines, int], MachinePlan]) -> MachineWave:
+def next_machine_wave(
+    now: Machines, left: Left, plan: Callable[[Machines, int], MachinePlan]
+) -> Wave[Step, MachinePlan]:
     """The next wave of virtual machines, by a planner that is given the cluster and how many moves it may make."""
     made = plan(replace(now, movable=_movable(now.movable, left)), left.moves)
-    return MachineWave(tuple(made.steps[place] for wave in made.waves[:1] for place in wave), made)
+    return Wave(tuple(made.steps[place] for wave in made.waves[:1] for place in wave), made)
 
 
-def next_pod_wave(now: PodInstance, left: Left, plan: Callable[[PodInstance, int], PodPlan]) -> PodWave:
+def next_pod_wave(now: PodInstance, left: Left, plan: Callable[[PodInstance, int], PodPlan]) -> Wave[PodMove, PodPlan]:
     """The next wave of pods, likewise."""
     made = plan(replace(now, movable=_movable(now.movable, left)), left.moves)
-    return PodWave(tuple(made.moves[place] for wave in made.waves[:1] for place in wave), made)
+    return Wave(tuple(made.moves[place] for wave in made.waves[:1] for place in wave), made)
 
 
 def _movable(movable: BoolArray, left: Left) -> BoolArray:
