@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from foresail.cli.main import main
-from tests.unit.policies.moe.configs import DEEPSEEK_V3, LLAMA_3_70B, NVFP4, QWEN3_30B
+from tests.unit.policies.moe.configs import DEEPSEEK_V3, LLAMA_3_70B, QWEN3_30B
+from tests.unit.policies.moe.formats import NVFP4
 
 
 def write(folder: Path, config: object, name: str = "config.json") -> str:

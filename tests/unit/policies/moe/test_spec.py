@@ -10,20 +10,21 @@ from foresail.policies.moe.model.checkpoint import check_checkpoint
 from foresail.policies.moe.spec import Dense, MoeSpec, read_spec
 from tests.unit.policies.moe.configs import (
     DEEPSEEK_V3,
-    DEEPSEEK_V4_FLASH,
     GLM_5_FP8,
     GPT_OSS_120B,
-    INT4,
     KIMI_K2,
-    KIMI_K3_SMALL,
     LLAMA_3_70B,
-    LLAMA_4_MAVERICK,
     MODELS,
-    NEMOTRON_3_NANO,
-    NVFP4,
     QWEN3_30B,
-    QWEN35_397B,
     Published,
+)
+from tests.unit.policies.moe.formats import INT4, NVFP4
+from tests.unit.policies.moe.unusual_configs import (
+    DEEPSEEK_V4_FLASH,
+    KIMI_K3_SMALL,
+    LLAMA_4_MAVERICK,
+    NEMOTRON_3_NANO,
+    QWEN35_397B,
 )
 
 

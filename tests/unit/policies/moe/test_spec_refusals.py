@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from foresail.domain.errors import InputError
 from foresail.policies.moe.spec import Dense, read_spec
-from tests.unit.policies.moe.configs import (
-    DEEPSEEK_V3,
-    DEEPSEEK_V4_FLASH,
-    GLM_5_FP8,
-    GPT_OSS_120B,
-    KIMI_K3_SMALL,
-    NEMOTRON_3_NANO,
-    QWEN3_30B,
-)
+from tests.unit.policies.moe.configs import DEEPSEEK_V3, GLM_5_FP8, GPT_OSS_120B, QWEN3_30B
+from tests.unit.policies.moe.unusual_configs import DEEPSEEK_V4_FLASH, KIMI_K3_SMALL, NEMOTRON_3_NANO
 
 K3 = KIMI_K3_SMALL["text_config"]
 

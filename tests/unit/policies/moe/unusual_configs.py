@@ -1,0 +1,123 @@
+"""Configs whose layers are not alike, or whose fields go by other names; sources as in `configs.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.policies.moe.formats import FP8
+
+LLAMA_4_MAVERICK: dict[str, Any] = {
+    "model_type": "llama4",
+    "torch_dtype": "bfloat16",
+    "text_config": {
+        "model_type": "llama4_text",
+        "num_hidden_layers": 48,
+        "hidden_size": 5120,
+        "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384,
+        "num_local_experts": 128,
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 2,
+        "num_attention_heads": 40,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "attention_chunk_size": 8192,
+        "layer_types": ["chunked_attention", "chunked_attention", "chunked_attention", "full_attention"] * 12,
+        "vocab_size": 202048,
+    },
+}
+NEMOTRON_3_NANO: dict[str, Any] = {
+    "model_type": "nemotron_h",
+    "num_hidden_layers": 52,
+    "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+    "hidden_size": 2688,
+    "intermediate_size": 1856,
+    "moe_intermediate_size": 1856,
+    "moe_shared_expert_intermediate_size": 3712,
+    "n_routed_experts": 128,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 6,
+    "n_group": 1,
+    "topk_group": 1,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "mamba_num_heads": 64,
+    "mamba_head_dim": 64,
+    "n_groups": 8,
+    "ssm_state_size": 128,
+    "vocab_size": 131072,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+QWEN35_397B: dict[str, Any] = {
+    "model_type": "qwen3_5_moe",
+    "text_config": {
+        "model_type": "qwen3_5_moe_text",
+        "dtype": "bfloat16",
+        "num_hidden_layers": 60,
+        "layer_types": ["linear_attention", "linear_attention", "linear_attention", "full_attention"] * 15,
+        "full_attention_interval": 4,
+        "hidden_size": 4096,
+        "moe_intermediate_size": 1024,
+        "shared_expert_intermediate_size": 1024,
+        "num_experts": 512,
+        "num_experts_per_tok": 10,
+        "mlp_only_layers": [],
+        "mtp_num_hidden_layers": 1,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 2,
+        "head_dim": 256,
+        "linear_num_key_heads": 16,
+        "linear_num_value_heads": 64,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+        "vocab_size": 248320,
+    },
+    "vision_config": {"depth": 27},
+}
+# Experts, widths and attention of the published config; layers and experts are fewer than the model has.
+KIMI_K3_SMALL: dict[str, Any] = {
+    "model_type": "kimi_k3",
+    "text_config": {
+        "model_type": "kimi_linear",
+        "dtype": "bfloat16",
+        "num_hidden_layers": 8,
+        "hidden_size": 7168,
+        "intermediate_size": 33792,
+        "moe_intermediate_size": 3072,
+        "routed_expert_hidden_size": 3584,
+        "num_experts": 64,
+        "num_experts_per_token": 8,
+        "num_shared_experts": 2,
+        "first_k_dense_replace": 1,
+        "linear_attn_config": {"full_attn_layers": [4, 8], "kda_layers": [1, 2, 3, 5, 6, 7]},
+        "num_attention_heads": 96,
+        "q_lora_rank": 1536,
+        "kv_lora_rank": 512,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "vocab_size": 163840,
+    },
+}
+DEEPSEEK_V4_FLASH: dict[str, Any] = {
+    "model_type": "deepseek_v4",
+    "num_hidden_layers": 43,
+    "compress_ratios": [0, 0, *[4, 128] * 20, 4, 0],  # the last is for multi-token prediction
+    "hidden_size": 4096,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 6,
+    "num_nextn_predict_layers": 1,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 1,
+    "head_dim": 512,
+    "index_head_dim": 128,
+    "sliding_window": 128,
+    "vocab_size": 129280,
+    "torch_dtype": "bfloat16",
+    "expert_dtype": "fp4",
+    "quantization_config": FP8,
+}
