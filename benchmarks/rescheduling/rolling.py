@@ -16,8 +16,10 @@ from foresail.cli.rescheduling.solve import solve
 from foresail.cli.rescheduling.solve_machines import to_cluster
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.rescheduling.wanted import SECONDS, Wanted
+from foresail.policies.rescheduling.effort import Effort
 from foresail.policies.rescheduling.machines.cluster import Machines
-from foresail.policies.rescheduling.machines.plan import Effort, MachinePlan, most_slots
+from foresail.policies.rescheduling.machines.plan import MachinePlan, best_moves
+from foresail.policies.rescheduling.machines.task import Task
 from foresail.policies.rescheduling.replan import Left, next_machine_wave
 from foresail.policies.rescheduling.waves import Limits
 
@@ -73,7 +75,7 @@ def _next(now: VmInstance, left: int, moved: set[str]) -> list[Move]:
 
 
 def _plan(cluster: Machines, moves: int) -> MachinePlan:
-    return most_slots(cluster, moves, Limits(), Effort(process_time, SECONDS))
+    return best_moves(Task(cluster, moves), Limits(), Effort(process_time, SECONDS))
 
 
 def _waves(instance: VmInstance, moves: int) -> list[list[Move]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from foresail.cli.rescheduling import plan
-from foresail.cli.rescheduling.options import add_format, add_limits
+from foresail.cli.rescheduling.options import add_format, add_limits, add_price, add_rest
 from foresail.cli.rescheduling.values import churn, moves, nodes, share
 from foresail.cli.subcommands import add_subcommand, add_subcommands
 from foresail.cli.values import seed
@@ -25,7 +25,8 @@ VERIFY = """Replay a plan on its instance, move by move and wave by wave, and na
 
 PLAN is what `foresail reschedule plan --format json` prints, or JSON of anybody else with `moves` (unit, to, numa_node
 or cards) and, where there are some, `waves`, `before`, `after`, `bound` and `certified`. Figures that are there are
-computed anew. `-` is standard input, for one of the two. Exit 0: no fault; 1: faults; 2: cannot be understood.
+computed anew, and with a price per move it is tried whether moves earn it. `-` is standard input, for one of the two.
+Exit 0: no fault; 1: faults; 2: cannot be understood.
 """
 GENERATE = """Make up an instance: machines filled best fit, then stirred by units that leave and come back.
 
@@ -46,6 +47,8 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", metavar="PLAN", help="JSON of a plan, - for standard input")
     parser.add_argument("--moves", metavar="N", type=moves, help="more are a fault (default: any number)")
     add_limits(parser)
+    add_price(parser, None)
+    add_rest(parser)
     add_format(parser)
 
 
@@ -78,13 +81,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     from foresail.cli.rescheduling.checked import sentence, to_json, to_text  # noqa: PLC0415 - lazy
     from foresail.cli.rescheduling.document import once_from_stdin  # noqa: PLC0415 - lazy
     from foresail.cli.rescheduling.instance import read_instance  # noqa: PLC0415 - lazy
+    from foresail.cli.rescheduling.past import Rest  # noqa: PLC0415 - lazy
     from foresail.cli.rescheduling.verification.claim import read_claim  # noqa: PLC0415 - lazy
     from foresail.cli.rescheduling.verification.replay import Limits  # noqa: PLC0415 - lazy
     from foresail.cli.rescheduling.verification.verify import verify  # noqa: PLC0415 - lazy
 
     once_from_stdin(arguments.instance, arguments.plan)
     instance, claim = read_instance(arguments.instance), read_claim(arguments.plan)
-    limits = Limits(arguments.parallel, arguments.max_in, arguments.max_out, arguments.moves)
+    rest = Rest(arguments.minimum_age, arguments.cool_down)
+    wave = (arguments.parallel, arguments.max_in, arguments.max_out)
+    limits = Limits(*wave, arguments.moves, rest, arguments.price_per_move)
     verdict = verify(instance, claim, limits)
     said = sentence(claim, verdict)
     json_wanted = arguments.format == "json"

@@ -24,26 +24,27 @@ def split(text: str) -> tuple[float, float, float]:
 
 def horizons(text: str) -> tuple[int, ...]:
     """Rows ahead, each once."""
-    return tuple(dict.fromkeys(_whole(part, least=1, most=100_000) for part in text.split(",")))
+    return tuple(dict.fromkeys(whole(part, least=1, most=100_000) for part in text.split(",")))
 
 
 def levels(text: str) -> int:
     """How many quantiles."""
-    return _whole(text, least=LEAST_LEVELS, most=MOST_LEVELS)
+    return whole(text, least=LEAST_LEVELS, most=MOST_LEVELS)
 
 
 def seed(text: str) -> int:
     """A seed."""
-    return _whole(text, least=0, most=2**63 - 1)
+    return whole(text, least=0, most=2**63 - 1)
 
 
-def _whole(text: str, *, least: int, most: int) -> int:
+def whole(text: str, *, least: int, most: int) -> int:
+    """A whole number between limits."""
     try:
         number = int(text)
     except ValueError:
         number = least - 1
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"give whole numbers from {least} to {most}, got {text!r}")
+        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}, got {text!r}")
     return number
 
 
@@ -60,7 +61,7 @@ def quantiles(text: str) -> tuple[float, ...]:
 
 def samples(text: str) -> int:
     """How many samples."""
-    return _whole(text, least=0, most=MOST_SAMPLES)
+    return whole(text, least=0, most=MOST_SAMPLES)
 
 
 def png(text: str) -> Path:

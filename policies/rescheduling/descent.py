@@ -71,16 +71,19 @@ def descend(
     return made
 
 
-def steepest(board: Board, fixed: BoolArray, noise: FloatArray | None = None) -> tuple[int, int, float] | None:
+def steepest(
+    board: Board, fixed: BoolArray, noise: FloatArray | None = None, cost: FloatArray | float = 0.0
+) -> tuple[int, int, float] | None:
     """The unit and place that gain the most, and what they gain; None: nothing can move.
 
     Args:
         board: As it stands.
         fixed: (U,) units that stay.
         noise: (U,) added to the gains when units are compared.
+        cost: (U,) of a move of each unit, taken off what it gains.
     """
     place, arriving = best_places(board)
-    gain = np.where(fixed, -np.inf, board.leaving + arriving)
+    gain = np.where(fixed, -np.inf, board.leaving + arriving - cost)
     if not gain.size or gain.max() == -np.inf:
         return None
     unit = int(np.argmax(gain if noise is None else gain + noise))

@@ -3,6 +3,7 @@
 A node is emptied by moving all its pods with cards; pods without any may stay. So the cheapest nodes are those with the
 fewest such pods, and no N moves can empty more than as many of the cheapest as N pays for: that is the bound. Nodes
 with a pod of eight cards are left out of it: where no node has more cards, such a pod takes up a whole one anywhere.
+Where moves have a price, nodes with so many pods that their moves cost more than a node is worth are not emptied.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from foresail.policies.rescheduling.gpu_board import PodBoard, PodMove
 from foresail.policies.rescheduling.pods import PodInstance
 
 NODE_CARDS: Final = 8  # of a node that counts
+_ROUNDING: Final = 1e-9  # nodes
 _TRIES: Final = 24  # orders in which nodes are emptied: by pods first, then shuffled among equals
 
 
@@ -30,12 +32,14 @@ class Drained:
     Args:
         moves: Each finds its room when those before it are made.
         whole: Free nodes of eight cards afterwards.
-        most: No as many moves leave more of them.
+        most: No as many moves leave more of them, less the price of the moves.
+        certified: Whether these moves do.
     """
 
     moves: tuple[PodMove, ...]
     whole: int
-    most: int
+    most: float
+    certified: bool
 
 
 def whole_free_nodes(instance: PodInstance, host: IntArray) -> BoolArray:
@@ -49,6 +53,7 @@ def drain(
     moves: int,
     again: Callable[[], bool],
     rng: np.random.Generator,
+    price: float = 0.0,
 ) -> Drained:
     """Empty as many nodes as moves allow; pods go where that costs the measure the least.
 
@@ -58,22 +63,27 @@ def drain(
         moves: At most.
         again: Whether there is time for another try.
         rng: Shuffles nodes with as many pods.
+        price: What each move must gain, in nodes.
     """
     start, costs = PodBoard(instance, measure), _costs(instance)
+    if price > 0.0:
+        costs[costs * price > 1.0 + _ROUNDING] = np.inf
     free = int(whole_free_nodes(instance, instance.pod_node).sum())
-    most = free + int((np.sort(costs[costs < np.inf]).cumsum() <= moves).sum())
+    paid = np.sort(costs[costs < np.inf]).cumsum()
+    paid = paid[paid <= moves]
+    most = free + len(paid) - price * float(paid[-1:].sum())
     best: list[PodMove] = []
-    whole = free
+    whole, net = free, float(free)
     for attempt in range(_TRIES):
-        if whole == most or (attempt and not again()):
+        if net >= most - _ROUNDING or (attempt and not again()):
             break
         board = PodBoard(instance, measure) if attempt else start
         size = np.zeros(len(costs)) if attempt % 2 else _load(instance)
         order = np.lexsort((rng.random(len(costs)), size, costs))
         emptied = _empty(board, [int(node) for node in order if costs[node] <= moves], moves)
-        if free + emptied > whole:
-            best, whole = board.trail, free + emptied
-    return Drained(tuple(best), whole, most)
+        if free + emptied - price * len(board.trail) > net:
+            best, whole, net = board.trail, free + emptied, free + emptied - price * len(board.trail)
+    return Drained(tuple(best), whole, most, certified=net >= most - _ROUNDING)
 
 
 def _empty(board: PodBoard, order: list[int], moves: int) -> int:

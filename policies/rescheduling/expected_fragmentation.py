@@ -62,22 +62,37 @@ class ExpectedFragmentation:
         return self._asking_part * float(free.sum())
 
     def least_loss(
-        self, cpu: IntArray, memory: IntArray, offers: IntArray, size: IntArray, share: IntArray
+        self, cpu: IntArray, memory: IntArray, offers: IntArray, free: IntArray, size: IntArray, share: IntArray
     ) -> FloatArray:
         """(R, S) what each comer of a shape takes from a state (R,) at least, whatever comes beside it.
 
-        A share comes off a card that has it, and so off what is usable to every class with a share no larger that the
-        state is of use to; what it takes of CPU and memory only adds to that.
+        Comers share what a card loses by what they take of it. If g(f) is what can be used of f free thousandths, and
+        r of them are left in the end, then each thousandth taken loses (g(f) - g(r)) / (f - r). Between two shares that
+        classes ask for that rises with r. So it is least where r is such a share or 0, of those that leave room for the
+        comer. What comers take of CPU and memory only adds to that.
 
         Args:
             cpu: (R,) free.
             memory: (R,) free.
             offers: (R, K) of the cards.
+            free: (R, C) of each card.
             size: (S,) thousandths that a shape takes in all.
             share: (S,) of each card.
         """
         weight = np.where(offers // _COUNT >= self._cards, self.weight(cpu, memory), 0.0)
-        return np.asarray(weight @ (self._share[:, None] <= share) * size)
+        left = np.unique(np.append(self._share, 0))  # (D,) of a card
+        served = weight @ (self._share[:, None] <= left)  # (R, D) by a card that has so much
+        has = free * np.take_along_axis(served, np.searchsorted(left, free, "right") - 1, axis=1)
+        taken = free[:, :, None] - left
+        lost = (has[:, :, None] - (served * left)[:, None, :]) / np.maximum(taken, 1)
+        least = np.minimum.accumulate(np.where(taken > 0, lost, np.inf), axis=2)  # (R, C, D) with so much left or less
+        shares, of_shape = np.unique(share, return_inverse=True)
+        each = np.zeros((len(free), len(shares)))
+        for column, one in enumerate(shares.tolist()):
+            most = np.maximum(np.searchsorted(left, free - one, "right") - 1, 0)
+            rate = np.take_along_axis(least, most[:, :, None], axis=2)[:, :, 0]
+            each[:, column] = np.where((free >= one) & (free > 0), rate, np.inf).min(axis=1, initial=np.inf)
+        return np.where(np.isfinite(each), each, 0.0)[:, of_shape.ravel()] * size
 
     def weight(self, cpu: IntArray, memory: IntArray) -> FloatArray:
         """(…, K) part of the mix that is of a class and has enough CPU and memory."""

@@ -1,4 +1,7 @@
-"""The master program: a pattern for each node at most, as many leavers as comers of each shape, N moves in all."""
+"""The master program: a pattern for each node at most, as many leavers as comers of each shape, N moves in all.
+
+What a pattern gains is less a price for each move, which its leavers pay.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,8 @@ class Pattern:
 class Master:
     """Patterns and their program; patterns are added, and the number of moves may change, between solves."""
 
-    def __init__(self, board: PodBoard, nodes: Nodes, moves: int) -> None:
-        self._kind, self._nodes = board.kind, nodes
+    def __init__(self, board: PodBoard, nodes: Nodes, moves: int, price: float) -> None:
+        self._kind, self._nodes, self._price = board.kind, nodes, price
         self._shapes, self._hosts = len(board.shapes.cards), len(board.place_host)
         self._moves = moves
         self.patterns: list[Pattern] = []
@@ -55,18 +58,18 @@ class Master:
         return len(self.patterns) - before
 
     def relax(self) -> tuple[float, Prices]:
-        """The most that fractions of patterns gain, and the prices at which no known pattern earns more."""
+        """What fractions of patterns gain at most, less the price, and prices at which no known pattern earns more."""
         solution = self._relaxed.solve()
         prices = np.maximum(-solution.row_prices * _UNIT, 0.0)
         place, node = prices[: self._shapes], prices[self._shapes : -1]
-        return -solution.objective * _UNIT, Prices(place, node, float(prices[-1]))
+        return -solution.objective * _UNIT, Prices(place, node, float(prices[-1]) + self._price)
 
     def choose(self, prices: Prices, within: float, seconds: float) -> list[Pattern]:
         """The best whole patterns among those that miss their node's price by no more than `within`."""
         near = [row for row, pattern in enumerate(self.patterns) if self._missed(pattern, prices) <= within]
         program = self._frame()
         columns = program.add_columns(
-            len(near), cost=[-self.patterns[row].gain / _UNIT for row in near], upper=1.0, whole=True
+            len(near), cost=[-self._net(self.patterns[row]) / _UNIT for row in near], upper=1.0, whole=True
         )
         for column, row in zip(columns, near, strict=True):
             program.put(*_entry(self._entries[row], int(column)))
@@ -99,7 +102,10 @@ class Master:
         self._known.add(key)
         self.patterns.append(pattern)
         self._entries.append((list(entries), list(entries.values())))
-        self._relaxed.add_column(-pattern.gain / _UNIT, np.array(list(entries)), np.array(list(entries.values())))
+        self._relaxed.add_column(-self._net(pattern) / _UNIT, np.array(list(entries)), np.array(list(entries.values())))
+
+    def _net(self, pattern: Pattern) -> float:
+        return pattern.gain - self._price * len(pattern.leavers)
 
     def _pattern(self, states: States, state: int, gain: float) -> Pattern:
         row, bits = int(states.row[state]), int(states.leavers[state])

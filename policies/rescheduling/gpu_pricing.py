@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.programs.linear import IntArray
 from foresail.policies.rescheduling.gpu_board import PodBoard
 from foresail.policies.rescheduling.gpu_states import MOST_COMERS, Nodes, States, join
@@ -31,7 +31,7 @@ class Prices:
     Args:
         place: (S,) for a place for a pod of each shape.
         node: (N,) what a node's pattern must earn at least.
-        move: For each move.
+        move: For each move: that of its own, and what one more would gain where so many are all made.
     """
 
     place: FloatArray
@@ -75,13 +75,14 @@ class Pricing:
             slack: In the measure's worth.
             again: Whether there is time for more comers.
         """
-        states, found = self._valued(prices), []
+        paid = (prices.place > 0)[:, None] & self._shapes.allowed  # all that are: a master program wants a choice
+        states, found = self._valued(prices, paid), []
         for level in range(MOST_COMERS + 1):
             least = prices.node[states.row] + slack
             found.append(states.take(np.flatnonzero(states.value > least)).best(_EACH))
             if level == MOST_COMERS or not len(states) or not again():
                 break
-            states = self._come(states.best(beam), level, prices.place, prices.node + slack)
+            states = self._come(states.best(beam), level, (prices.place, paid), prices.node + slack)
         return join(*found).best(_EACH)
 
     def unbeaten(self, prices: Prices, slack: float, again: Callable[[], bool]) -> FloatArray | None:
@@ -92,14 +93,15 @@ class Pricing:
             slack: What a node may be over its price without being searched further.
             again: Whether there is time, asked often. None is returned once there is not.
         """
-        limit, valued = prices.node.copy(), self._valued(prices)
+        limit, useful = prices.node.copy(), self._useful(prices.place)
+        valued = self._valued(prices, useful)
         open_ = [(0, valued.take(lot)) for lot in _lots(len(valued))]
         while open_:
             if not again():
                 return None
             level, states = open_.pop()
             np.maximum.at(limit, states.row, states.value)
-            could = self._could(states, level, prices.place)
+            could = self._could(states, level, prices.place, useful)
             if level == MOST_COMERS:
                 np.maximum.at(limit, states.row, could.max(axis=1, initial=-np.inf))
                 continue
@@ -109,14 +111,27 @@ class Pricing:
             open_ += [(level + 1, comers.take(lot)) for lot in _lots(len(comers))]
         return limit
 
-    def by_leaving_alone(self, moves: int) -> float:
-        """What no so many moves gain more than: what so many leavers would if their coming elsewhere took nothing."""
+    def by_leaving_alone(self, moves: int, price: float) -> tuple[float, float]:
+        """What no n moves gain more than, less the price, as if coming elsewhere took nothing: n times this, and that.
+
+        At any rate that is valid; this one says the most of so many moves.
+        """
         gain, left = self.gain(self._left), np.bitwise_count(self._left.leavers).astype(np.int64)
         best = np.zeros((len(self.nodes.start), int(left.max(initial=0)) + 1))
         np.maximum.at(best, (self._left.row, left), gain)
         count = np.arange(best.shape[1])
-        prices = np.unique(best[:, 1:] / count[1:])[:: -max(best.size // 400, 1)]
-        return min((moves * price + (best - price * count).max(axis=1).sum() for price in prices), default=0.0)
+        rates = np.unique(best[:, 1:] / count[1:])[:: -max(best.size // 400, 1)]
+        paid = [price, *rates[rates > price].tolist()]
+        limits = [(rate - price, float((best - rate * count).max(axis=1).sum())) for rate in paid]
+        return min(limits, key=lambda limit: moves * limit[0] + limit[1])
+
+    def _useful(self, price: FloatArray) -> BoolArray:
+        """(S, N) shapes that are paid for and may come where no other may that asks for no more and is paid no less."""
+        shapes, order = self._shapes, np.arange(len(price))
+        asked = (shapes.cpu_milli, shapes.memory_mebibytes, shapes.cards, shapes.share_milli, -price)
+        no_worse = np.logical_and.reduce([one[:, None] <= one for one in asked])  # (S, S) one instead of other
+        better = no_worse & ~(no_worse.T & (order[:, None] >= order))  # of those that are alike, the first
+        return np.asarray((price > 0)[:, None] & shapes.allowed & ~(better.T @ shapes.allowed))
 
     def _leave(self) -> tuple[States, bool]:
         lots, free = [self.nodes.start], np.zeros(len(self._shapes.cards))
@@ -124,7 +139,7 @@ class Pricing:
             lots.append(self.nodes.after_leaving(lots[-1], free))
         return join(*lots), not len(lots[-1])
 
-    def _valued(self, prices: Prices) -> States:
+    def _valued(self, prices: Prices, useful: BoolArray) -> States:
         """All sets of leavers at prices, but those that no comers could make good."""
         board, left = self._board, self._left
         cost = np.append((prices.place + prices.move)[board.kind], 0.0)  # the last: of nobody
@@ -133,7 +148,7 @@ class Pricing:
             pays += np.where(left.leavers >> bit & 1, cost[self.nodes.leavers[left.row, bit]], 0.0)
         value = self.gain(left) - pays
         emptied = replace(self._emptied(), value=np.zeros(len(self.nodes.start)))
-        most = np.maximum(self._could(emptied, 0, prices.place, losing=False).max(axis=1, initial=0.0), 0.0)
+        most = np.maximum(self._could(emptied, 0, prices.place, useful, losing=False).max(axis=1, initial=0.0), 0.0)
         return replace(left, value=value).take(np.flatnonzero(value + most[left.row] > prices.node[left.row]))
 
     def _emptied(self) -> States:
@@ -146,39 +161,45 @@ class Pricing:
         np.add.at(free, board.host[pods], board.held[pods])
         return replace(self.nodes.start, cpu=cpu, memory=memory, free=free)
 
-    def _come(self, states: States, level: int, price: FloatArray, least: FloatArray) -> States:
+    def _come(self, states: States, level: int, paid: tuple[FloatArray, BoolArray], least: FloatArray) -> States:
         """One more comer, where it or what may come after it could earn more than the least (N,)."""
         lots = []
         for lot in _lots(len(states)):
             some = states.take(lot)
-            worth_it = self._could(some, level, price) > least[some.row][:, None]
-            lots.append(self.nodes.after_coming(some, level, price, worth_it))
+            worth_it = self._could(some, level, *paid) > least[some.row][:, None]
+            lots.append(self.nodes.after_coming(some, level, paid[0], worth_it))
         return join(*lots) if lots else states
 
-    def _could(self, states: States, level: int, price: FloatArray, *, losing: bool = True) -> FloatArray:
+    def _could(
+        self, states: States, level: int, price: FloatArray, useful: BoolArray, *, losing: bool = True
+    ) -> FloatArray:
         """(R, S) what a state could earn at most if one of a shape came next, and then others of that shape or later.
 
-        A comer brings its price less what it loses at least; after it the CPU or the memory is filled with parts of
-        what brings the most for it, or with as many as there are of the next larger size.
+        A comer brings its price less what it loses at least; after it the CPU, the memory or the cards are filled with
+        parts of what brings the most for it, or with as many as there are of the next larger size.
         """
-        shapes = self._shapes
-        net = np.broadcast_to(price, (len(states), len(price)))
-        if losing:
-            size = shapes.cards * shapes.share_milli
-            net = net - self._board.measure.least_loss(
-                states.cpu, states.memory, states.offers, size, shapes.share_milli
-            )
-        room = self.nodes.room(states) & (price > 0)
+        room = self.nodes.room(states) & useful[:, states.row].T
+        kinds = np.flatnonzero(room.any(axis=0))  # few: the others cost nothing here
+        room, shapes = room[:, kinds], self._shapes
         if level:
-            room &= np.arange(len(price)) >= states.comers[:, level - 1, None]
+            room &= kinds >= states.comers[:, level - 1, None]
+        cpu, memory, share = shapes.cpu_milli[kinds], shapes.memory_mebibytes[kinds], shapes.share_milli[kinds]
+        size = shapes.cards[kinds] * share
+        net = np.broadcast_to(price[kinds], room.shape)
+        if losing:
+            net = net - self._board.measure.least_loss(
+                states.cpu, states.memory, states.offers, states.free, size, share
+            )
         gain = np.where(room, np.maximum(net, 0.0), 0.0)
-        cpu, memory = states.cpu[:, None] - shapes.cpu_milli, states.memory[:, None] - shapes.memory_mebibytes
-        beside = np.minimum(_fill(gain, shapes.cpu_milli, cpu), _fill(gain, shapes.memory_mebibytes, memory))
+        left = ((cpu, states.cpu), (memory, states.memory), (size, states.free.sum(axis=1)))
+        beside = np.minimum.reduce([_fill(gain, asked, has[:, None] - asked) for asked, has in left])
         # Shapes are sorted by CPU: none of those that may follow asks for less.
-        count = np.where(shapes.cpu_milli > 0, cpu // np.maximum(shapes.cpu_milli, 1), np.inf)
+        count = np.where(cpu > 0, (states.cpu[:, None] - cpu) // np.maximum(cpu, 1), np.inf)
         most = _later(gain)
         by_count = np.where(most > 0, most * np.minimum(count, 1e12), 0.0)
-        return np.where(room, states.value[:, None] + net + np.minimum(beside, by_count), -np.inf)
+        could = np.full((len(states), len(price)), -np.inf)
+        could[:, kinds] = np.where(room, states.value[:, None] + net + np.minimum(beside, by_count), -np.inf)
+        return could
 
 
 def _lots(count: int) -> Iterator[IntArray]:

@@ -36,23 +36,30 @@ class RestorableBoard(Board, Protocol):
         """Put it back."""
 
 
-def improve(board: RestorableBoard, moves: int, rng: np.random.Generator, again: Callable[[], bool]) -> int:
+def improve(
+    board: RestorableBoard, moves: int, rng: np.random.Generator, again: Callable[[], bool], price: float = 0.0
+) -> int:
     """Improve where units are, with at most so many away from where they began; says how often it succeeded.
 
     The order in which they could get there is not looked at: that is for who carries it out.
 
     Args:
-        board: Changed in place; never worth less afterwards.
+        board: Changed in place; never worth less afterwards, less the price of who is away.
         moves: Units that may be elsewhere.
         rng: Picks what is taken back, and blurs gains.
         again: Whether there is time for another try.
+        price: What each unit must gain that is away.
     """
-    worth, found, vain = board.worth(), 0, 0
+
+    def net() -> float:
+        return board.worth() - price * float((board.host != board.origin).sum())
+
+    worth, found, vain = net(), 0, 0
     while vain < _PATIENCE and again():
         before = board.snapshot()
         _take_back(board, rng)
-        _descend(board, moves, rng)
-        now = board.worth()
+        _descend(board, moves, rng, price)
+        now = net()
         vain += 1
         if now < worth - LEAST_GAIN:
             board.restore(before)
@@ -74,7 +81,7 @@ def _take_back(board: RestorableBoard, rng: np.random.Generator) -> None:
         board.home(unit)
 
 
-def _descend(board: RestorableBoard, moves: int, rng: np.random.Generator) -> None:
+def _descend(board: RestorableBoard, moves: int, rng: np.random.Generator, price: float) -> None:
     """Descend with blurred gains while units may leave; those that are away already may go elsewhere at any time."""
     blur = rng.random() < 0.8
     tired = np.zeros(len(board.host), bool)
@@ -82,7 +89,7 @@ def _descend(board: RestorableBoard, moves: int, rng: np.random.Generator) -> No
         away = board.host != board.origin
         still: BoolArray = board.fixed | tired | (~away if away.sum() >= moves else False)
         noise = _NOISE * np.abs(board.leaving) * rng.standard_normal(len(away)) if blur else None
-        found = steepest(board, still, noise)
+        found = steepest(board, still, noise, price * ~away)
         if found is None or found[2] < LEAST_GAIN:
             return
         tired[found[0]] = True

@@ -14,6 +14,7 @@ import numpy as np
 
 from foresail.policies.programs.linear import IntArray
 
+UNORDERED: Final = "was to move, and in no order is there room for it: units would have to change places at once"
 _TRIES: Final = 40
 
 

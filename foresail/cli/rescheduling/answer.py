@@ -31,6 +31,7 @@ class Answer:
         cpu_seconds: Of the solve.
         message: One sentence.
         refused: Whether the answer is no.
+        price_per_move: That is taken off what the moves earn, in the bound too.
     """
 
     instance: Instance
@@ -45,10 +46,20 @@ class Answer:
     cpu_seconds: float
     message: str
     refused: bool = False
+    price_per_move: float = 0.0
 
     def claim(self) -> Claim:
         """The plan as the verifier takes it."""
-        return Claim(self.moves, self.waves, self.before, self.after, self.objective, self.bound, self.certified)
+        return Claim(
+            moves=self.moves,
+            waves=self.waves,
+            before=self.before,
+            after=self.after,
+            objective=self.objective,
+            bound=self.bound,
+            certified=self.certified,
+            price_per_move=self.price_per_move,
+        )
 
 
 def checked(answer: Answer, limits: Limits) -> Answer:

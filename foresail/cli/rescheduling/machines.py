@@ -18,9 +18,9 @@ from foresail.cli.rescheduling.document import (
     optional,
     pairs,
     texts,
-    whole,
     whole_numbers,
 )
+from foresail.cli.rescheduling.fragments import Fragment, parse_fragments
 from foresail.cli.rescheduling.past import PAST_FIELDS, UNKNOWN, Past, parse_past
 from foresail.domain.timeseries import BoolArray
 
@@ -35,8 +35,7 @@ class VmInstance:
 
     Args:
         source: The file.
-        fragment_cpu: CPU of the slots that are counted.
-        fragment_memory: Memory of them, which counts in no measure.
+        fragments: The slots that are counted.
         machines: Names.
         machine_cpu: Shape (N, 2).
         machine_memory: Shape (N, 2).
@@ -54,8 +53,7 @@ class VmInstance:
     """
 
     source: str
-    fragment_cpu: int
-    fragment_memory: int
+    fragments: tuple[Fragment, ...]
     machines: tuple[str, ...]
     machine_cpu: IntArray
     machine_memory: IntArray
@@ -70,6 +68,11 @@ class VmInstance:
     apart: tuple[tuple[int, ...], ...]
     past: Past = UNKNOWN
     workloads: tuple[str, ...] = ()
+
+    @property
+    def fragment_cpu(self) -> int:
+        """CPU of the slots, of the first size where there are several."""
+        return self.fragments[0].cpu
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def parse_machines(document: Field) -> VmInstance:
         InputError: A field cannot be understood.
     """
     document.know(FIELDS)
-    fragment, machines, vms = document["fragment"], document["pms"], document["vms"]
+    machines, vms = document["pms"], document["vms"]
     machines.know(MACHINE_FIELDS)
     vms.know(VM_FIELDS)
     hosts, units = names(machines["id"]), names(vms["id"])
@@ -102,8 +105,7 @@ def parse_machines(document: Field) -> VmInstance:
     double = flags(vms["double"], count)
     instance = VmInstance(
         source=document.source,
-        fragment_cpu=whole(fragment["cpu"], least=1),
-        fragment_memory=whole(fragment["mem"]),
+        fragments=parse_fragments(document["fragment"]),
         machines=hosts,
         machine_cpu=pairs(machines["cpu"], len(hosts)),
         machine_memory=pairs(machines["mem"], len(hosts)),

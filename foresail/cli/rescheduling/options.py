@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from foresail.cli.rescheduling.values import at_once, rest_seconds
+from foresail.cli.rescheduling.values import at_once, price, rest_seconds
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,18 @@ def add_rest(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=rest_seconds,
         help="units that moved less than that ago stay: needs moved_seconds_ago, null for never",
+    )
+
+
+def add_price(parser: argparse.ArgumentParser, otherwise: float | None) -> None:
+    """Add what moves must earn."""
+    default = "what PLAN says" if otherwise is None else f"{otherwise:g}"
+    parser.add_argument(
+        "--price-per-move",
+        metavar="X",
+        type=price,
+        default=otherwise,
+        help=f"what each move must earn: free slots, GPUs of F, or whole nodes (default {default})",
     )
 
 

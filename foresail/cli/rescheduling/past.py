@@ -47,6 +47,9 @@ class Rest:
     moved: float | None = None
 
 
+AT_ONCE = Rest()
+
+
 def parse_past(units: Field, count: int) -> Past:
     """The columns of a past, where they are there.
 

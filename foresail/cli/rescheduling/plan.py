@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from foresail.cli.packages import check_plot
-from foresail.cli.rescheduling.options import add_format, add_limits, add_rest
+from foresail.cli.rescheduling.options import add_format, add_limits, add_price, add_rest
 from foresail.cli.rescheduling.values import moves, share
 from foresail.cli.values import png, seconds, seed
 
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " those of 8; fewest-moves: as few moves as reach --goal (default with --goal)",
     )
     parser.add_argument("--goal", metavar="X", type=share, help="a fragment rate, 0 to 1, that is not to be exceeded")
+    add_price(parser, 0.0)
     add_rest(parser)
     parser.add_argument(
         "--time-limit",

@@ -16,6 +16,7 @@ def to_json(answer: Answer) -> str:
     vms = isinstance(answer.instance, VmInstance)
     fields = {
         "objective": answer.objective,
+        "price_per_move": answer.price_per_move,
         "moves": [_move(move, vms=vms) for move in answer.moves],
         "waves": [list(wave) for wave in answer.waves],
         "before": dict(answer.before),

@@ -10,6 +10,7 @@ from foresail.cli.rescheduling.answer import Answer, checked
 from foresail.cli.rescheduling.instance import Instance
 from foresail.cli.rescheduling.machines import VmInstance
 from foresail.cli.rescheduling.past import restless
+from foresail.cli.rescheduling.pods import PodInstance
 from foresail.cli.rescheduling.solve_machines import solve_machines
 from foresail.cli.rescheduling.solve_pods import solve_pods
 from foresail.cli.rescheduling.wanted import Wanted
@@ -25,28 +26,25 @@ def solve(instance: Instance, wanted: Wanted) -> Answer:
         InputError: The objective is not one of this instance, or what it asks of units' past is not there.
     """
     table = "vms" if isinstance(instance, VmInstance) else "pods"
-    held = restless(instance.past, wanted.rest, instance.source, table)
+    held = restless(instance.past, wanted.limits.rest, instance.source, table)
     rested = np.array([row not in held for row in range(len(instance.units))], bool)
     answer = _solved(replace(instance, movable=instance.movable & rested), wanted)
     reasons = {instance.units[row]: reason for row, reason in held.items() if instance.movable[row]}
     skipped = tuple((unit, reasons.get(unit, reason)) for unit, reason in answer.skipped)
-    return checked(replace(answer, instance=instance, skipped=skipped), wanted.limits)
+    answer = replace(answer, instance=instance, skipped=skipped, price_per_move=wanted.price_per_move)
+    return checked(answer, wanted.limits)
 
 
 def _solved(instance: Instance, wanted: Wanted) -> Answer:
-    if isinstance(instance, VmInstance):
-        _check_machines(wanted)
-        return solve_machines(instance, wanted)
-    if wanted.goal is not None or wanted.objective == "fewest-moves":
-        _refuse("--goal", "is a fragment rate of virtual machines", wanted.goal, "leave it out for pods with GPUs")
-    return solve_pods(instance, wanted)
-
-
-def _check_machines(wanted: Wanted) -> None:
-    if wanted.objective == "fewest-moves" and wanted.goal is None:
+    fewest = wanted.objective == "fewest-moves"
+    if fewest and wanted.goal is None:
         _refuse("--goal", "is needed for fewest-moves", None, "give a fragment rate, 0 to 1")
-    if wanted.objective == "whole-nodes":
-        _refuse("--objective", "is for pods with GPUs", wanted.objective, "ask for fragments or fewest-moves")
+    if fewest and wanted.price_per_move:
+        remedy = "leave it out, or ask for another objective"
+        _refuse("--price-per-move", "says nothing of fewest-moves", wanted.price_per_move, remedy)
+    if isinstance(instance, PodInstance):
+        return solve_pods(instance, wanted)
+    return solve_machines(instance, wanted)
 
 
 def _refuse(field: str, problem: str, value: object, remedy: str) -> None:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import floor
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import gcd, lcm
 from time import process_time
 
 import numpy as np
 
 from foresail.cli.rescheduling.answer import Answer
+from foresail.cli.rescheduling.fragments import Fragment
 from foresail.cli.rescheduling.machines import VmInstance
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.rescheduling.wanted import Wanted
-from foresail.policies.rescheduling.machines.cluster import Machines
+from foresail.policies.rescheduling.effort import Effort
+from foresail.policies.rescheduling.machines.board import Board
+from foresail.policies.rescheduling.machines.cluster import Machines, Slot
 from foresail.policies.rescheduling.machines.plan import (
     PINNED,
-    Effort,
     MachinePlan,
+    best_moves,
     contradiction,
     fewest_moves,
-    most_slots,
 )
-from foresail.policies.rescheduling.waves import Limits
+from foresail.policies.rescheduling.machines.task import Task
+from foresail.policies.rescheduling.waves import UNORDERED, Limits
 
 ROUNDING = 1e-9
 
@@ -29,12 +33,15 @@ ROUNDING = 1e-9
 def solve_machines(instance: VmInstance, wanted: Wanted) -> Answer:
     """Plan."""
     begin = process_time()
-    cluster = to_cluster(instance)
+    cluster = to_cluster(instance, whole=wanted.objective == "whole-nodes")
     wrong = contradiction(cluster, instance.machines, instance.vms)
-    plan = MachinePlan((), (), None, certified=False, reached=False) if wrong else _plan(cluster, wanted)
+    plan = MachinePlan((), (), None, certified=False, reached=False) if wrong else _plan(instance, cluster, wanted)
     seconds = process_time() - begin
-    before = _measures(instance, cluster.free_cpu)
-    after = _measures(instance, _free_after(cluster, plan))
+    board = Board(cluster)
+    before = _measures(instance, board)
+    for step in plan.steps:
+        board.move(step)
+    after = _measures(instance, board)
     missed = wanted.goal is not None and after["fragment_rate"] > wanted.goal + ROUNDING
     return Answer(
         instance=instance,
@@ -45,17 +52,17 @@ def solve_machines(instance: VmInstance, wanted: Wanted) -> Answer:
         after=after,
         bound=plan.bound,
         certified=plan.certified,
-        skipped=tuple((instance.vms[vm], PINNED) for vm in np.flatnonzero(~instance.movable).tolist()),
+        skipped=tuple(_skipped(instance, plan)),
         cpu_seconds=seconds,
         message=f"No plan: {wrong}." if wrong else _message(plan, wanted, before, after),
         refused=wrong is not None or missed,
     )
 
 
-def to_cluster(instance: VmInstance) -> Machines:
-    """In the planner's terms."""
+def to_cluster(instance: VmInstance, *, whole: bool = False) -> Machines:
+    """In the planner's terms: slots are what counts, or whole machines without VMs."""
     return Machines(
-        slot_cpu=instance.fragment_cpu,
+        slots=() if whole else _slots(instance.fragments),
         cpu=instance.machine_cpu,
         memory=instance.machine_memory,
         vm_cpu=instance.cpu,
@@ -69,38 +76,62 @@ def to_cluster(instance: VmInstance) -> Machines:
     )
 
 
-def _plan(cluster: Machines, wanted: Wanted) -> MachinePlan:
+def _slots(fragments: tuple[Fragment, ...]) -> tuple[Slot, ...]:
+    """Each counts as much as its share of CPU, in whole numbers."""
+    parts = [fragment.share * fragment.cpu for fragment in fragments]
+    scale = lcm(*(part.denominator for part in parts))
+    weights = [int(part * scale) for part in parts]
+    return tuple(
+        Slot(fragment.cpu, fragment.memory if fragment.memory_counts else 0, weight // gcd(*weights))
+        for fragment, weight in zip(fragments, weights, strict=True)
+    )
+
+
+def _plan(instance: VmInstance, cluster: Machines, wanted: Wanted) -> MachinePlan:
     limits = Limits(wanted.limits.parallel, wanted.limits.max_in, wanted.limits.max_out)
     effort = Effort(process_time, wanted.seconds, wanted.seed)
     if wanted.objective == "fewest-moves" and wanted.goal is not None:
         return fewest_moves(cluster, wanted.moves, wanted.goal, limits, effort)
-    return most_slots(cluster, wanted.moves, limits, effort)
+    unit = _unit(instance, cluster)
+    found = best_moves(Task(cluster, wanted.moves, wanted.price_per_move / unit), limits, effort)
+    return found if found.bound is None else replace(found, bound=found.bound * unit)
 
 
-def _free_after(cluster: Machines, plan: MachinePlan) -> np.ndarray:
-    free, part = cluster.free_cpu.copy(), cluster.parts[0]
-    for vm, machine, node in plan.steps:
-        free[cluster.machine[vm], cluster.on[vm]] += part[vm]
-        free[machine, slice(None) if node < 0 else node] -= part[vm]
-    return free
+def _unit(instance: VmInstance, cluster: Machines) -> float:
+    """Slots of the first size that one of what counts stands for; machines without VMs count one by one."""
+    return 1.0 if cluster.whole else cluster.worth_cpu / instance.fragment_cpu
 
 
-def _measures(instance: VmInstance, free: np.ndarray) -> dict[str, float]:
-    total, slots = int(free.sum()), int((free // instance.fragment_cpu).sum())
-    rate = (total - slots * instance.fragment_cpu) / total if total else 0.0
-    return {"fragment_rate": rate, "free_slots": slots}
+def _measures(instance: VmInstance, board: Board) -> dict[str, float]:
+    counted = replace(board.cluster, slots=_slots(instance.fragments))
+    total, worth = int(board.cpu.sum()), int(counted.node_worth(board.cpu, board.memory).sum())
+    slots = worth * _unit(instance, counted)
+    rate = max(total - slots * instance.fragment_cpu, 0.0) / total if total else 0.0
+    found = {"fragment_rate": rate, "free_slots": round(slots) if len(instance.fragments) == 1 else slots}
+    return found | ({"whole_free_nodes": board.worth()} if board.cluster.whole else {})
+
+
+def _skipped(instance: VmInstance, plan: MachinePlan) -> Iterator[tuple[str, str]]:
+    for vm in np.flatnonzero(~instance.movable).tolist():
+        yield instance.vms[vm], PINNED
+    for vm in sorted(plan.unordered):
+        yield instance.vms[vm], UNORDERED
 
 
 def _message(plan: MachinePlan, wanted: Wanted, before: Mapping[str, float], after: Mapping[str, float]) -> str:
     moves = f"{len(plan.steps)} move{'' if len(plan.steps) == 1 else 's'}"
     waves = f"{len(plan.waves)} wave{'' if len(plan.waves) == 1 else 's'}"
-    rates = f"{100 * before['fragment_rate']:.2f} % to {100 * after['fragment_rate']:.2f} %"
-    done = f"{moves} in {waves} take the fragment rate from {rates}" if plan.steps else "Nothing is moved"
+    fewest, whole = wanted.objective == "fewest-moves", wanted.objective == "whole-nodes"
+    told = f"the fragment rate from {100 * before['fragment_rate']:.2f} % to {100 * after['fragment_rate']:.2f} %"
+    if whole:
+        told = f"machines without VMs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
+    done = f"{moves} in {waves} take {told}" if plan.steps else "Nothing is moved"
     if not plan.reached:
         return f"The goal of {wanted.goal:g} is out of reach: {done[0].lower()}{done[1:]}."
     if plan.certified:
-        return f"{done}; no plan of {'fewer' if wanted.goal is not None else 'as many'} moves does better."
+        return f"{done}; no plan of {'fewer' if fewest else 'as many'} moves does {'it' if fewest else 'better'}."
     if plan.bound is None:
         return f"{done}; nothing is proven of better plans."
-    unit = "moves at least" if wanted.objective == "fewest-moves" else "free slots at most"
-    return f"{done}; a better plan would have {floor(plan.bound + 1e-6):,} {unit}."
+    unit = "moves at least" if fewest else f"{'machines without VMs' if whole else 'free slots'} at most"
+    price = ", the price of its moves less" if wanted.price_per_move else ""
+    return f"{done}; a better plan would have {plan.bound:,.10g} {unit}{price}."

@@ -13,13 +13,22 @@ from foresail.cli.rescheduling.document import IntArray
 from foresail.cli.rescheduling.pods import PodInstance
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.rescheduling.wanted import Wanted
+from foresail.policies.allocation.nodes.node import WHOLE_CARD_MILLI
 from foresail.policies.rescheduling.drain import whole_free_nodes
+from foresail.policies.rescheduling.effort import Effort
 from foresail.policies.rescheduling.expected_fragmentation import ExpectedFragmentation
 from foresail.policies.rescheduling.gpu_board import PodMove
-from foresail.policies.rescheduling.gpu_plan import UNORDERED, PodPlan, least_fragmentation, most_whole_nodes
+from foresail.policies.rescheduling.gpu_plan import (
+    PodPlan,
+    fewest_moves,
+    least_fragmentation,
+    most_whole_nodes,
+)
 from foresail.policies.rescheduling.pods import PodInstance as Pods
 from foresail.policies.rescheduling.pods import PodMix
-from foresail.policies.rescheduling.waves import Limits
+from foresail.policies.rescheduling.waves import UNORDERED, Limits
+
+ROUNDING = 1e-9
 
 
 def solve_pods(instance: PodInstance, wanted: Wanted) -> Answer:
@@ -31,6 +40,7 @@ def solve_pods(instance: PodInstance, wanted: Wanted) -> Answer:
     seconds = process_time() - begin
     measure = ExpectedFragmentation(pods.mix)
     before, after = _measures(pods, measure, ()), _measures(pods, measure, plan.moves)
+    rates = _rate(pods, before), _rate(pods, after)
     return Answer(
         instance=instance,
         objective=wanted.objective,
@@ -42,8 +52,8 @@ def solve_pods(instance: PodInstance, wanted: Wanted) -> Answer:
         certified=bool(plan.certified),
         skipped=_skipped(pods, plan),
         cpu_seconds=seconds,
-        message=f"No plan: {wrong}." if wrong else _message(plan, wanted, before, after),
-        refused=wrong is not None,
+        message=f"No plan: {wrong}." if wrong else _message(plan, wanted, (before, after), rates),
+        refused=wrong is not None or _missed(wanted, rates),
     )
 
 
@@ -76,8 +86,11 @@ def to_pods(instance: PodInstance) -> Pods:
 
 def _plan(pods: Pods, wanted: Wanted) -> PodPlan:
     limits = Limits(wanted.limits.parallel, wanted.limits.max_in, wanted.limits.max_out)
+    effort = Effort(process_time, wanted.seconds, wanted.seed)
+    if wanted.objective == "fewest-moves" and wanted.goal is not None:
+        return fewest_moves(pods, wanted.moves, wanted.goal, limits, effort)
     way = most_whole_nodes if wanted.objective == "whole-nodes" else least_fragmentation
-    return way(pods, wanted.moves, limits, process_time, wanted.seconds, wanted.seed)
+    return way(pods, wanted.moves, limits, effort, wanted.price_per_move)
 
 
 def _skipped(pods: Pods, plan: PodPlan) -> tuple[tuple[str, str], ...]:
@@ -91,6 +104,12 @@ def _measures(pods: Pods, measure: ExpectedFragmentation, moves: tuple[PodMove, 
         host[move.pod] = move.node
     whole = int(whole_free_nodes(pods, host).sum())
     return {"fragmented_gpus": _fragmented(pods, measure, moves), "whole_free_nodes": whole}
+
+
+def _rate(pods: Pods, measures: Mapping[str, float]) -> float:
+    """Part of the free cards that is in fragments."""
+    free = int(pods.free_cards_milli.sum()) / WHOLE_CARD_MILLI
+    return measures["fragmented_gpus"] / free if free else 0.0
 
 
 def _fragmented(pods: Pods, measure: ExpectedFragmentation, moves: tuple[PodMove, ...]) -> float:
@@ -109,23 +128,37 @@ def _fragmented(pods: Pods, measure: ExpectedFragmentation, moves: tuple[PodMove
     return float(measure.fragmented_cards(cpu, memory, cards).sum())
 
 
+def _missed(wanted: Wanted, rates: tuple[float, float]) -> bool:
+    return wanted.goal is not None and rates[1] > wanted.goal + ROUNDING
+
+
 def _move(instance: PodInstance, move: PodMove) -> Move:
     cards = tuple(np.flatnonzero(move.taken).tolist())
     return Move(instance.pods[move.pod], instance.nodes[move.node], cards=cards)
 
 
-def _message(plan: PodPlan, wanted: Wanted, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+def _message(
+    plan: PodPlan, wanted: Wanted, measures: tuple[Mapping[str, float], Mapping[str, float]], rates: tuple[float, float]
+) -> str:
+    before, after = measures
     moves, waves = len(plan.moves), len(plan.waves)
     counted = f"{moves} move{'' if moves == 1 else 's'} in {waves} wave{'' if waves == 1 else 's'}"
-    known = plan.bound is not None and isfinite(plan.bound)
+    fewest = wanted.objective == "fewest-moves"
     if wanted.objective == "whole-nodes":
         told = f"take whole free nodes of 8 GPUs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
-        better = f"{plan.bound:g} whole nodes at most" if known else ""
+        better = "{:g} whole nodes at most"
+    elif fewest:
+        told = f"take expected fragmentation from {100 * rates[0]:.2f} % to {100 * rates[1]:.2f} % of the free GPUs"
+        better = "{:g} moves at least"
     else:
-        rates = f"from {before['fragmented_gpus']:.2f} to {after['fragmented_gpus']:.2f}"
-        told = f"take expected fragmentation {rates} GPUs"
-        better = f"{plan.bound:.2f} GPUs in fragments at least" if known else ""
+        fragments = f"from {before['fragmented_gpus']:.2f} to {after['fragmented_gpus']:.2f}"
+        told, better = f"take expected fragmentation {fragments} GPUs", "{:.2f} GPUs in fragments at least"
     done = f"{counted} {told}" if moves else "Nothing is moved"
+    if _missed(wanted, rates):
+        return f"The goal of {wanted.goal:g} is not reached: {done[0].lower()}{done[1:]}."
     if plan.certified:
-        return f"{done}; no plan of as many moves does better."
-    return f"{done}; a better plan would have {better}." if better else f"{done}; nothing is proven of better plans."
+        return f"{done}; no plan of {'fewer' if fewest else 'as many'} moves does {'it' if fewest else 'better'}."
+    if plan.bound is None or not isfinite(plan.bound):
+        return f"{done}; nothing is proven of better plans."
+    price = f", the price of its moves {'less' if wanted.objective == 'whole-nodes' else 'with it'}"
+    return f"{done}; a better plan would have {better.format(plan.bound)}{price if wanted.price_per_move else ''}."

@@ -21,6 +21,8 @@ TITLES = {
     "fragmented_gpus": "fragmented GPUs",
     "whole_free_nodes": "whole free nodes of 8 GPUs",
 }
+MACHINES = {"whole_free_nodes": "machines without VMs"}
+LESS = {"fragmented_gpus"}  # is better
 PROVEN = {
     "fragments": {"free_slots", "fragmented_gpus"},
     "whole-nodes": {"whole_free_nodes"},
@@ -63,11 +65,21 @@ def _measures(answer: Answer) -> Table:
     table = _table(f"Objective: {answer.objective}", "")
     for name in ("before", "after", "no plan can beat"):
         table.add_column(name, justify="right")
+    names = TITLES | (MACHINES if isinstance(answer.instance, VmInstance) else {})
     for name, before in answer.before.items():
         values = (_shown(name, before), _shown(name, answer.after[name]))
-        table.add_row(TITLES.get(name, name), *values, _bound(answer, name))
+        table.add_row(names[name], *values, "" if answer.price_per_move else _bound(answer, name))
+        if answer.price_per_move and name in PROVEN[answer.objective]:
+            table.add_row(*_with_price(answer, name), _bound(answer, name))
     table.add_row("moves", "", str(len(answer.moves)), _bound(answer, "moves"))
     return table
+
+
+def _with_price(answer: Answer, name: str) -> tuple[str, str, str]:
+    """A measure with the price of the moves, which is a loss: added where less is better."""
+    paid = answer.price_per_move * len(answer.moves) * (1 if name in LESS else -1)
+    title = f"{'with' if name in LESS else 'less'} {answer.price_per_move:g} a move"
+    return title, _shown(name, answer.before[name]), _shown(name, answer.after[name] + paid)
 
 
 def _bound(answer: Answer, name: str) -> str:

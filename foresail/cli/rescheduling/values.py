@@ -5,25 +5,28 @@ from __future__ import annotations
 import argparse
 import math
 
+from foresail.cli.values import whole
+
 MOST_MOVES = 100_000
 MOST_NODES = 100_000
 MOST_CHURN = 100.0
 MOST_REST = 1e9  # seconds
+MOST_PRICE = 1e6
 
 
 def moves(text: str) -> int:
     """How many moves a plan may have."""
-    return _whole(text, 0, MOST_MOVES)
+    return whole(text, least=0, most=MOST_MOVES)
 
 
 def at_once(text: str) -> int:
     """How many moves may run at a time."""
-    return _whole(text, 1, MOST_MOVES)
+    return whole(text, least=1, most=MOST_MOVES)
 
 
 def nodes(text: str) -> int:
     """How many nodes an instance has."""
-    return _whole(text, 1, MOST_NODES)
+    return whole(text, least=1, most=MOST_NODES)
 
 
 def share(text: str) -> float:
@@ -41,14 +44,9 @@ def rest_seconds(text: str) -> float:
     return _number(text, MOST_REST)
 
 
-def _whole(text: str, least: int, most: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}, got {text!r}")
-    return number
+def price(text: str) -> float:
+    """What a move must earn."""
+    return _number(text, MOST_PRICE)
 
 
 def _number(text: str, most: float) -> float:

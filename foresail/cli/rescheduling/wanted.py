@@ -10,7 +10,6 @@ from foresail.cli.rescheduling.verification.replay import Limits
 
 SECONDS = 5.0  # of CPU, unless said otherwise
 USUAL = Limits()
-AT_ONCE = Rest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +18,12 @@ class Wanted:
 
     Args:
         moves: At most so many.
-        limits: Of a wave.
+        limits: Of a wave, and what units must have behind them.
         objective: fragments, whole-nodes or fewest-moves.
         goal: A fragment rate that is not to be exceeded, None for none.
         seconds: Of CPU for the search.
         seed: Of everything random.
-        rest: What units must have behind them.
+        price_per_move: What each move must earn, in the objective's unit.
     """
 
     moves: int
@@ -33,18 +32,19 @@ class Wanted:
     goal: float | None = None
     seconds: float = SECONDS
     seed: int = 0
-    rest: Rest = AT_ONCE
+    price_per_move: float = 0.0
 
 
 def parse_wanted(arguments: Namespace) -> Wanted:
     """What the command line asks for; a goal asks for as few moves as reach it, unless another objective is named."""
     usual = "fragments" if arguments.goal is None else "fewest-moves"
+    rest = Rest(arguments.minimum_age, arguments.cool_down)
     return Wanted(
         moves=arguments.moves,
-        limits=Limits(arguments.parallel, arguments.max_in, arguments.max_out, arguments.moves),
+        limits=Limits(arguments.parallel, arguments.max_in, arguments.max_out, arguments.moves, rest),
         objective=arguments.objective or usual,
         goal=arguments.goal,
         seconds=arguments.time_limit,
         seed=arguments.seed,
-        rest=Rest(arguments.minimum_age, arguments.cool_down),
+        price_per_move=arguments.price_per_move,
     )

@@ -40,8 +40,9 @@ class Board:
 
     def completed(self, vm: int) -> int:
         """Slots that its leaving completes."""
-        slot, free = self.cluster.slot_cpu, self.cpu[self.machine[vm]]
-        return int(((free + self.part_cpu[vm] * self.on[vm]) // slot - free // slot).sum())
+        cpu, memory = self.cpu[self.machine[vm]], self.memory[self.machine[vm]]
+        left = cpu + self.part_cpu[vm] * self.on[vm], memory + self.part_memory[vm] * self.on[vm]
+        return int((self.cluster.node_worth(*left) - self.cluster.node_worth(cpu, memory)).sum())
 
     def meets(self, vm: int, machine: int) -> bool:
         """Whether one that it may not meet is there."""
@@ -58,8 +59,16 @@ class Board:
         return room
 
     def move(self, step: Step) -> None:
-        """Move."""
-        vm, machine, node = step
+        """Move a VM that has not moved yet."""
+        self._put(*step)
+        self.steps.append(step)
+
+    def take_back(self) -> None:
+        """Undo the last move."""
+        vm = self.steps.pop().vm
+        self._put(vm, int(self.cluster.machine[vm]), int(self.cluster.node[vm]))
+
+    def _put(self, vm: int, machine: int, node: int) -> None:
         old = self.on[vm].copy()
         new = np.array([node in (-1, numa) for numa in (0, 1)])
         source = self.machine[vm]
@@ -67,8 +76,9 @@ class Board:
             free[machine, new] -= part
             free[source, old] += part
         self.machine[vm], self.node[vm], self.on[vm] = machine, node, new
-        self.steps.append(step)
 
-    def slots(self) -> int:
-        """Free slots."""
-        return self.cluster.slots(self.cpu)
+    def worth(self) -> int:
+        """What counts: free slots, or machines without VMs."""
+        if self.cluster.whole:
+            return len(self.cpu) - len(np.unique(self.machine))
+        return int(self.cluster.node_worth(self.cpu, self.memory).sum())

@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from foresail.domain.timeseries import FloatArray
 from foresail.policies.programs.linear import IntArray
 from foresail.policies.rescheduling.machines.board import Board, Step
 
-LOOKED_AT = 40  # VMs a move, those that would gain most first
-_REST, _SIZE = 1e-3, 1e-6  # slots: of moves that complete as many, the one that leaves fewer fragments; the smallest
+LOOKED_AT: Final = 40  # VMs a move, those that would gain most first
+# Slots: of moves that complete as many, the one that leaves fewer fragments; the smallest.
+_REST: Final = 1e-3
+_SIZE: Final = 1e-6
+_LEAST: Final = 1e-9
 
 
-def descend(board: Board, moves: int) -> Board:
-    """Move until there are so many moves, or none gains a slot; VMs that have moved stay."""
-    able = board.cluster.movable.copy()
-    able[[step.vm for step in board.steps]] = False
+def descend(board: Board, moves: int, price: float = 0.0) -> Board:
+    """Move until there are so many moves, or none gains more than its price; VMs that have moved stay."""
+    leaving = _Leaving(board)
     while len(board.steps) < moves:
-        gain = _gain(board)
-        score = np.where(able & (gain >= 1.0), gain - _SIZE * board.part_cpu, -1.0)
-        step = next(filter(None, (_step(board, vm, gain[vm]) for vm in _first(score))), None)
+        score = leaving.gain + _REST * np.maximum(leaving.gone, 0) - _SIZE * board.part_cpu
+        order = _first(np.where(leaving.able & (leaving.gain > price), score, -1.0))
+        step = next(filter(None, (_step(board, vm, leaving.gain[vm] - price) for vm in order)), None)
         if step is None:
             break
-        board.move(step)
-        able[step.vm] = False
+        leaving.move(step)
     return board
 
 
-def _gain(board: Board) -> FloatArray:
-    """(V,) slots that each VM's leaving completes, and a little for fragments that go with it."""
-    slot = board.cluster.slot_cpu
-    free = board.cpu[board.machine]
-    after = free + board.part_cpu[:, None] * board.on
-    rest = (free % slot - after % slot).sum(axis=1)
-    return np.asarray((after // slot - free // slot).sum(axis=1) + _REST * np.maximum(rest, 0))
+def tidy(board: Board, moves: int) -> Board:
+    """Move whoever takes most fragments along to where it fills most, until a pair gains nothing: filter and score."""
+    leaving = _Leaving(board)
+    while len(board.steps) < moves:
+        gone = np.where(leaving.able, leaving.gone, -1.0)
+        order = np.argsort(-gone, kind="stable")[:LOOKED_AT].tolist()
+        step = next(filter(None, (_filling(board, vm, gone[vm]) for vm in order if leaving.able[vm])), None)
+        if step is None:
+            break
+        leaving.move(step)
+    return board
+
+
+class _Leaving:
+    """What is gained by each VM's leaving, kept up to date.
+
+    Attributes:
+        able: (V,) whether it may still move.
+        gain: (V,) what it completes.
+        gone: (V,) CPU in fragments that goes.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.able = board.cluster.movable.copy()
+        self.able[[step.vm for step in board.steps]] = False
+        self.gain, self.gone = np.zeros(len(self.able), np.int64), np.zeros(len(self.able))
+        self._look(np.arange(len(self.able)))
+
+    def move(self, step: Step) -> None:
+        """Move, and look again at who is on the two machines."""
+        source = self._board.machine[step.vm]
+        self._board.move(step)
+        self.able[step.vm] = False
+        self._look(np.flatnonzero((self._board.machine == source) | (self._board.machine == step.machine)))
+
+    def _look(self, vms: IntArray) -> None:
+        board, worth = self._board, self._board.cluster.node_worth
+        cpu, memory = board.cpu[board.machine[vms]], board.memory[board.machine[vms]]
+        on, taken = board.on[vms], board.part_cpu[vms, None] * board.on[vms]
+        gain = worth(cpu + taken, memory + board.part_memory[vms, None] * on) - worth(cpu, memory)
+        self.gain[vms] = gain.sum(axis=1)
+        self.gone[vms] = (gain * board.cluster.worth_cpu - taken).sum(axis=1)
+
+
+def _loss(board: Board, vm: int) -> tuple[IntArray, FloatArray]:
+    """What its arrival costs, and CPU in fragments that it leaves: (N, 2), or (N, 1) for a double one."""
+    cpu, memory = board.cpu - board.part_cpu[vm], board.memory - board.part_memory[vm]
+    left = board.cluster.node_worth(cpu, memory)
+    loss, rest = board.cluster.node_worth(board.cpu, board.memory) - left, cpu - left * board.cluster.worth_cpu
+    if board.cluster.double[vm]:
+        return loss.sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
+    return loss, rest
 
 
 def _first(score: FloatArray) -> list[int]:
@@ -43,46 +92,24 @@ def _first(score: FloatArray) -> list[int]:
 
 def _step(board: Board, vm: int, gain: float) -> Step | None:
     """Where its arrival costs least, when that is less than its leaving gains."""
-    slot, part, room = board.cluster.slot_cpu, board.part_cpu[vm], board.places(vm)
-    loss = board.cpu // slot - (board.cpu - part) // slot
-    cost = loss + _REST * ((board.cpu - part) % slot)
-    if board.cluster.double[vm]:
-        cost, loss = cost.sum(axis=1, keepdims=True), loss.sum(axis=1, keepdims=True)
-    flat = int(np.where(room, cost, np.inf).argmin()) if room.size else 0
-    if not room.any() or int(gain) <= loss.flat[flat]:
+    room = board.places(vm)
+    if not room.any():
         return None
-    return Step(vm, flat, -1) if board.cluster.double[vm] else Step(vm, *divmod(flat, 2))
+    loss, rest = _loss(board, vm)
+    flat = int(np.where(room, loss + _REST * rest, np.inf).argmin())
+    return _to(board, vm, flat) if gain > loss.flat[flat] else None
 
 
-def tidy(board: Board, moves: int) -> Board:
-    """Move whoever takes most fragments along to where it fills most, until a pair gains nothing: filter and score."""
-    able = board.cluster.movable.copy()
-    able[[step.vm for step in board.steps]] = False
-    while len(board.steps) < moves:
-        gain = np.where(able, _fragments_gone(board), -1)
-        found = (_filling(board, vm, int(gain[vm])) for vm in np.argsort(-gain, kind="stable")[:LOOKED_AT].tolist())
-        step = next((one for one in found if one is not None and able[one.vm]), None)
-        if step is None:
-            break
-        board.move(step)
-        able[step.vm] = False
-    return board
-
-
-def _fragments_gone(board: Board) -> IntArray:
-    """(V,) CPU in fragments that each VM's leaving takes away from its machine."""
-    slot, free = board.cluster.slot_cpu, board.cpu[board.machine]
-    after = free + board.part_cpu[:, None] * board.on
-    return np.asarray((free % slot - after % slot).sum(axis=1))
-
-
-def _filling(board: Board, vm: int, gain: int) -> Step | None:
+def _filling(board: Board, vm: int, gone: float) -> Step | None:
     """Where it fills most fragments, when both together gain."""
-    slot, part, room = board.cluster.slot_cpu, board.part_cpu[vm], board.places(vm)
-    fills = board.cpu % slot - (board.cpu - part) % slot
-    if board.cluster.double[vm]:
-        fills = fills.sum(axis=1, keepdims=True)
-    flat = int(np.where(room, fills, -(10**9)).argmax()) if room.size else 0
-    if not room.any() or gain + fills.flat[flat] <= 0:
+    room = board.places(vm)
+    if not room.any():
         return None
+    takes = board.part_cpu[vm] * (2 if board.cluster.double[vm] else 1)
+    fills = takes - _loss(board, vm)[0] * board.cluster.worth_cpu
+    flat = int(np.where(room, fills, -np.inf).argmax())
+    return _to(board, vm, flat) if gone + fills.flat[flat] > _LEAST else None
+
+
+def _to(board: Board, vm: int, flat: int) -> Step:
     return Step(vm, flat, -1) if board.cluster.double[vm] else Step(vm, *divmod(flat, 2))

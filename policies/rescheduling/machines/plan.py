@@ -1,20 +1,20 @@
-"""A plan for virtual machines: as many free slots as N moves can leave, or as few moves as reach a fragment rate."""
+"""A plan for virtual machines: the N moves that are worth most, or as few moves as reach a fragment rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
 
+from foresail.policies.rescheduling.effort import Effort
 from foresail.policies.rescheduling.machines.board import Step
 from foresail.policies.rescheduling.machines.cluster import Machines
 from foresail.policies.rescheduling.machines.search import Found, search
-from foresail.policies.rescheduling.waves import Flow, Limits, pack
+from foresail.policies.rescheduling.machines.task import ROUNDING, Task, flow
+from foresail.policies.rescheduling.waves import Limits, pack
 
 PINNED = "pinned: marked as not movable"
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class MachinePlan:
     Args:
         steps: In order.
         waves: Places in `steps`.
-        bound: The most slots that so many moves can leave, or the fewest moves that reach the goal; None: not known.
+        bound: What no moves are worth more than, or the fewest that reach the goal; None: not known.
         certified: Whether no plan is better.
+        unordered: VMs that a better plan would move, whose moves found no order in which each has room.
         reached: Whether the goal is reached; True without one.
     """
 
@@ -33,52 +34,36 @@ class MachinePlan:
     waves: tuple[tuple[int, ...], ...]
     bound: float | None
     certified: bool
+    unordered: frozenset[int] = frozenset()
     reached: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """What a plan may take.
-
-    Args:
-        clock: CPU seconds.
-        seconds: For the search.
-        seed: Of everything random.
-    """
-
-    clock: Callable[[], float]
-    seconds: float
-    seed: int = 0
-
-
-def most_slots(cluster: Machines, moves: int, limits: Limits, effort: Effort) -> MachinePlan:
-    """At most so many moves that leave as many slots as can be."""
-    found = search(cluster, moves, effort.clock, effort.seconds, effort.seed)
-    most = floor(found.bound + _ROUNDING)
-    return _plan(cluster, found, limits, float(most), certified=found.slots == most)
+def best_moves(task: Task, limits: Limits, effort: Effort) -> MachinePlan:
+    """The moves that are worth most, less what they cost."""
+    found = search(task, effort)
+    most = task.reachable(found.bound)
+    return _plan(task.cluster, found, limits, most, certified=found.worth >= most - ROUNDING)
 
 
 def fewest_moves(cluster: Machines, moves: int, goal: float, limits: Limits, effort: Effort) -> MachinePlan:
     """As few moves as bring the fragment rate to a goal, at most so many; else as low as so many moves bring it."""
-    free = int(cluster.free_cpu.sum())
-    wanted = ceil((1.0 - goal) * free / cluster.slot_cpu - _ROUNDING)
+    wanted = ceil((1.0 - goal) * int(cluster.free_cpu.sum()) / cluster.worth_cpu - ROUNDING)
     until = effort.clock() + effort.seconds
 
     def tried(count: int, parts: int) -> Found:
         left = max(until - effort.clock(), 0.0)
-        return search(cluster, count, effort.clock, left / parts, effort.seed)
+        return search(Task(cluster, count), Effort(effort.clock, left / parts, effort.seed))
 
     best, least = tried(moves, 2), 0
-    if floor(best.bound + _ROUNDING) < wanted or best.slots < wanted:
-        return _plan(cluster, best, limits, None, certified=False, reached=best.slots >= wanted)
-    high = len(best.steps)
-    low = 0
+    if best.worth < wanted:
+        return _plan(cluster, best, limits, None, certified=False, reached=False)
+    low, high = 0, len(best.steps)
     while low < high:
         middle = (low + high) // 2
         found = tried(middle, 3)
-        if floor(found.bound + _ROUNDING) < wanted:
+        if found.bound < wanted - ROUNDING:
             least = max(least, middle + 1)
-        if found.slots >= wanted:
+        if found.worth >= wanted:
             best, high = found, min(middle, len(found.steps))
         else:
             low = middle + 1
@@ -106,18 +91,9 @@ def _plan(
 ) -> MachinePlan:
     waves = pack(
         np.hstack((cluster.free_cpu, cluster.free_memory)),
-        [_flow(cluster, step) for step in found.steps],
+        [flow(cluster, step) for step in found.steps],
         limits,
         homes=cluster.machine.tolist(),
         neighbors=cluster.neighbors,
     )
-    return MachinePlan(tuple(found.steps), tuple(map(tuple, waves)), bound, certified, reached)
-
-
-def _flow(cluster: Machines, step: Step) -> Flow:
-    cpu, memory = (int(part[step.vm]) for part in cluster.parts)
-    gives, takes = cluster.on[step.vm], np.array([step.node in (-1, numa) for numa in (0, 1)])
-    size = np.array([cpu, cpu, memory, memory], np.int64)
-    source = int(cluster.machine[step.vm])
-    workload = cluster.workloads[step.vm] if cluster.workloads else ""
-    return Flow(step.vm, source, step.machine, size * np.tile(gives, 2), size * np.tile(takes, 2), workload)
+    return MachinePlan(tuple(found.steps), tuple(map(tuple, waves)), bound, certified, found.unordered, reached)

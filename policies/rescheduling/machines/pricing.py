@@ -1,22 +1,26 @@
-"""The best change of each machine at given prices, by knapsacks over CPU, all machines at once.
+"""The best change of each machine at given prices, over CPU and memory, all machines at once.
 
 A pattern of a machine lets some VMs leave and others come. There is a price of a VM of each shape, which whoever lets
-it leave pays and whoever takes it earns, and one of a move; a pattern is worth its slots, less what it pays. The
-singles of each NUMA node and the doubles are knapsacks of their own over the net CPU that they free; all that is left
-is which net amounts go together. Memory is not in it, so that the bound made of it holds, with memory or without.
+it leave pays and whoever takes it earns, and one of a move; a pattern is worth what its free room is, less what it
+pays. What VMs that come earn in a room is the same for all machines: a table, looked up for every amount that VMs who
+leave a NUMA node can free, and for every use of both NUMA nodes by double VMs that come.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.programs.linear import IntArray
 from foresail.policies.rescheduling.machines.cluster import Machines
+from foresail.policies.rescheduling.machines.comers import NEVER, Comers
+from foresail.policies.rescheduling.machines.leavers import Leavers, least
+from foresail.policies.rescheduling.machines.rooms import Grid, Rooms
 
-NEVER = -1e9
+_AT_A_TIME: Final = 8_000_000  # values
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,131 +31,129 @@ class Patterns:
         machine: (M,).
         leave: (M, 3, K) VMs that leave, by NUMA node (2: both) and shape.
         come: (M, 3, K).
-        slots: (M,) afterwards.
+        worth: (M,) of the machine afterwards.
     """
 
     machine: IntArray
     leave: IntArray
     come: IntArray
-    slots: IntArray
-
-
-def pricing_cells(cluster: Machines) -> int:
-    """How many pairs of net amounts all machines have: too many where CPU comes in fine units."""
-    return len(cluster.cpu) * (2 * int(cluster.cpu.max(initial=0) // cluster.unit) + 1) ** 2
+    worth: IntArray
 
 
 class Pricing:
-    """Knapsacks of a cluster."""
+    """The machines of a cluster, prepared to be priced for plans of at most so many moves.
 
-    def __init__(self, cluster: Machines) -> None:
-        self.cluster = cluster
+    Attributes:
+        shapes: K.
+        count: (N, 3, K) VMs that are there.
+        base: (N,) worth of the machines as they are.
+    """
+
+    def __init__(self, cluster: Machines, moves: int) -> None:
+        self._cluster = cluster
         kinds, which = cluster.shapes
-        self.unit = cluster.unit
-        self.shapes = len(kinds)
-        self.double = kinds[:, 2] > 0
-        self.size = kinds[:, 0] // np.where(self.double, 2, 1) // self.unit
-        self.slot = cluster.slot_cpu // self.unit
-        self.free, self.cap = cluster.free_cpu // self.unit, cluster.cpu // self.unit
-        self.memory = kinds[:, 1] // np.where(self.double, 2, 1)
+        self.kinds = kinds
+        self.shapes, double = len(kinds), kinds[:, 2] > 0
+        self.size, self.memory = (kinds[:, axis] // np.where(double, 2, 1) for axis in (0, 1))
         machines = len(cluster.cpu)
         self.count = np.zeros((machines, 3, self.shapes), np.int64)
         here = np.flatnonzero(which >= 0)
-        np.add.at(
-            self.count, (cluster.machine[here], np.where(cluster.double[here], 2, cluster.node[here]), which[here]), 1
-        )
-        self.most = int(self.cap.max(initial=0))
-        self.width = 2 * self.most + 1
+        places = np.where(cluster.double, 2, cluster.node)
+        np.add.at(self.count, (cluster.machine[here], places[here], which[here]), 1)
+        self._pinned = np.bincount(cluster.machine[which < 0], minlength=machines) > 0
+        nothing = np.zeros_like(self.count)
+        self.base = self.worth(np.arange(machines), nothing, nothing)
+        self._grid = Grid(cluster)
+        self._takes = self._grid.taken(self.size, self.memory)
+        self._taking = (self._takes[0] > 0) | (self._takes[1] > 0)  # those that take nothing have no price
+        self._come = np.flatnonzero(self._taking & ~double), np.flatnonzero(self._taking & double)
+        memory = self.memory if self._grid.most[1] else np.zeros_like(self.memory)
+        self._single = Leavers(self.count[:, :2].reshape(-1, self.shapes), self.size, memory, moves)
+        self._double = Leavers(self.count[:, 2], self.size, memory, moves)
+        self._rooms = Rooms(cluster, self._grid, self._single, self._double)
 
     def best(self, price: FloatArray, move: float) -> tuple[FloatArray, Patterns]:
-        """(N,) what the best pattern of each machine is worth, and the patterns."""
-        machines = np.arange(len(self.free))
-        pairs = _Knapsack(self, self.count[:, :2].reshape(-1, self.shapes), ~self.double, price, move)
-        doubles = _Knapsack(self, self.count[:, 2], self.double, price, move)
-        net = np.arange(self.width) - self.most
-        total = doubles.value.copy()  # (N, S): worth by what doubles free
-        choice = []
+        """(N,) what no pattern of each machine is worth more than, and the best patterns of those that have one."""
+        price = np.where(self._taking, price, 0.0)
+        (cost, ways), (double_cost, double_ways) = (of.costs(price + move) for of in (self._single, self._double))
+        cost = cost[self._rooms.amount]
+        nobody = np.full_like(self._grid.worth, NEVER)
+        nobody[0, 0] = 0.0
+        single, double = (
+            Comers(rest, who, *self._takes, price)
+            for rest, who in zip((self._grid.worth, nobody), self._come, strict=True)
+        )
+        uses = np.stack(double.frontier())
+        total, use = self._best_uses(single.value, cost, uses, double.value[uses[0], uses[1]])
+        total -= double_cost
+        freed = least(-total, self._double.ends, np.arange(len(self.base)))
+        worth = total[freed]
+        used = uses[:, use[freed]]
+        leave, come = np.zeros((2, *self.count.shape), np.int64)
+        leave[:, 2], real = self._double.read(freed, double_ways)
+        come[:, 2] = double.read(used[0], used[1])
         for numa in (0, 1):
-            # (N, D, S): free after doubles free d and singles s more.
-            left = self.free[:, numa, None, None] + net[:, None] + net[None, :]
-            fine = (left >= 0) & (left <= self.cap[:, numa, None, None])
-            worth = np.where(fine, pairs.value[numa::2, None, :] + left // self.slot, NEVER)
-            best = worth.argmax(axis=2)
-            choice.append(best)
-            total += np.take_along_axis(worth, best[:, :, None], axis=2)[:, :, 0]
-        chosen = total.argmax(axis=1)
-        value = total[machines, chosen]
-        picks = [best[machines, chosen] for best in choice]
-        leave, come = np.zeros_like(self.count), np.zeros_like(self.count)
-        gone, came = pairs.read(np.stack(picks, axis=1).ravel())
-        leave[:, :2], come[:, :2] = gone.reshape(-1, 2, self.shapes), came.reshape(-1, 2, self.shapes)
-        leave[:, 2], come[:, 2] = doubles.read(chosen)
-        return value, Patterns(machines, leave, come, self.slots(machines, leave, come))
+            rooms = self._rooms.best(single.value, cost, 2 * freed + numa, used)
+            leave[:, numa], fine = self._single.read(self._rooms.amount[rooms], ways)
+            come[:, numa] = single.read(self._rooms.cpu[rooms] - used[0], self._rooms.memory[rooms] - used[1])
+            real &= fine
+        if self._cluster.whole:
+            worth = self._emptied(worth, price + move, leave, come, real)
+        machine = np.flatnonzero(real)
+        return worth, self.pattern(machine, leave[machine], come[machine])
 
-    def slots(self, machine: IntArray, leave: IntArray, come: IntArray) -> IntArray:
-        """(M,) slots after patterns."""
-        return np.asarray((self.left(machine, leave, come) // self.slot).sum(axis=1))
+    def _best_uses(
+        self, table: FloatArray, cost: FloatArray, uses: IntArray, earned: FloatArray
+    ) -> tuple[FloatArray, IntArray]:
+        """(J,) worth of a machine for each amount that doubles free, with its best use by doubles that come; which."""
+        best, which = np.full(len(self._double.group), -np.inf), np.zeros(len(self._double.group), np.int64)
+        at_once = max(_AT_A_TIME // max(len(cost), 1), 1)
+        for begin in range(0, len(earned), at_once):
+            part = slice(begin, begin + at_once)
+            value = self._rooms.values(table, cost, uses[:, part])
+            nodes = np.maximum.reduceat(value, self._rooms.starts[:-1], axis=0)
+            total = nodes[::2] + nodes[1::2] + earned[part]
+            place = total.argmax(axis=1)
+            most = total[np.arange(len(place)), place]
+            better = most > best
+            best[better], which[better] = most[better], begin + place[better]
+        return best, which
 
-    def left(self, machine: IntArray, leave: IntArray, come: IntArray) -> IntArray:
-        """(M, 2) CPU free after patterns."""
-        net = (leave - come) @ self.size
-        return np.asarray(self.free[machine] + net[:, :2] + net[:, 2:])
+    def _emptied(
+        self, worth: FloatArray, paid: FloatArray, leave: IntArray, come: IntArray, real: BoolArray
+    ) -> FloatArray:
+        """Where a machine without VMs is what counts: let all leave if that is better."""
+        empty = np.where(self._pinned, NEVER, 1.0 - self.count.sum(axis=1) @ paid)
+        better = empty > worth
+        leave[better], come[better], real[better] = self.count[better], 0, True
+        return np.maximum(worth, empty)
 
+    def pattern(self, machine: IntArray, leave: IntArray, come: IntArray) -> Patterns:
+        """Patterns and their worth; comers beyond what memory allows are left out."""
+        come = self._within_memory(machine, leave, come)
+        return Patterns(machine, leave, come, self.worth(machine, leave, come))
 
-class _Knapsack:
-    """Worth of the best VMs that leave and come, by the net CPU that is freed: shape (N, S)."""
+    def worth(self, machine: IntArray, leave: IntArray, come: IntArray) -> IntArray:
+        """(M,) after patterns."""
+        if self._cluster.whole:
+            left = (self.count[machine] - leave + come).sum(axis=(1, 2))
+            return np.asarray((left == 0) & ~self._pinned[machine], np.int64)
+        return np.asarray(self._cluster.node_worth(*self.left(machine, leave, come)).sum(axis=1))
 
-    def __init__(self, pricing: Pricing, counts: IntArray, able: np.ndarray, price: FloatArray, move: float) -> None:
-        self._able = np.flatnonzero(able)
-        self._size = pricing.size
-        self._shapes, self._zero = pricing.shapes, pricing.most
-        value = np.full((len(counts), pricing.width), NEVER)
-        value[:, self._zero] = 0.0
-        self._left: list[np.ndarray] = []
-        for shape in self._able.tolist():
-            count = counts[:, shape]
-            value, taken = self._leave(value, int(self._size[shape]), count, price[shape] + move)
-            self._left.append(taken)
-        # Of comers of a size, only the one that earns most is worth taking; of several, the one with least memory.
-        order = self._able[np.lexsort((pricing.memory[self._able], -price[self._able], self._size[self._able]))]
-        self._comers = order[np.unique(self._size[order], return_index=True)[1]]
-        self._came: list[np.ndarray] = []
-        for shape in self._comers.tolist():
-            self._came.append(self._come(value, int(self._size[shape]), price[shape]))
-        self.value = value
+    def left(self, machine: IntArray, leave: IntArray, come: IntArray) -> tuple[IntArray, IntArray]:
+        """(M, 2) CPU and memory that are free after patterns."""
+        free = self._cluster.free_cpu, self._cluster.free_memory
+        nets = ((leave - come) @ size for size in (self.size, self.memory))
+        cpu, memory = (kept[machine] + net[:, :2] + net[:, 2:] for kept, net in zip(free, nets, strict=True))
+        return cpu, memory
 
-    def _leave(self, value: np.ndarray, size: int, count: np.ndarray, cost: float) -> tuple[np.ndarray, np.ndarray]:
-        best, taken = value.copy(), np.zeros(value.shape, np.int16)
-        for times in range(1, min(int(count.max(initial=0)), self._zero // max(size, 1)) + 1):
-            shifted = np.full(value.shape, NEVER)
-            rows = count >= times
-            shifted[rows, times * size :] = value[rows, : -times * size] - times * cost
-            better = shifted > best + 1e-12
-            best[better] = shifted[better]
-            taken[better] = times
-        return best, taken
-
-    def _come(self, value: np.ndarray, size: int, gain: float) -> np.ndarray:
-        took = np.zeros(value.shape, bool)
-        for state in range(value.shape[1] - size - 1, -1, -1):
-            other = value[:, state + size] + gain
-            better = other > value[:, state] + 1e-12
-            value[better, state] = other[better]
-            took[:, state] = better
-        return took
-
-    def read(self, states: IntArray) -> tuple[IntArray, IntArray]:
-        """Walk back from states to what was taken: who leaves and who comes, (M, K) each."""
-        leave, come = np.zeros((2, len(states), self._shapes), np.int64)
-        states, rows = states.copy(), np.arange(len(states))
-        for shape, took in zip(self._comers[::-1].tolist(), self._came[::-1], strict=True):
-            going = took[rows, states]
-            while going.any():
-                come[going, shape] += 1
-                states[going] += self._size[shape]
-                going = going & took[rows, np.minimum(states, took.shape[1] - 1)]
-        for shape, taken in zip(self._able[::-1].tolist(), self._left[::-1], strict=True):
-            times = taken[rows, states]
-            leave[:, shape] = times
-            states -= times * self._size[shape]
-        return leave, come
+    def _within_memory(self, machine: IntArray, leave: IntArray, come: IntArray) -> IntArray:
+        """Comers are left out until memory holds, those with most memory first; none where steps are exact."""
+        left, come = self.left(machine, leave, come)[1], come.copy()
+        for row, numa in zip(*(axis.tolist() for axis in np.nonzero(left < 0)), strict=True):
+            while left[row, numa] < 0 and (come[row, numa].any() or come[row, 2].any()):
+                where = numa if come[row, numa].any() else 2
+                kind = int(np.where(come[row, where] > 0, self.memory, -1).argmax())
+                come[row, where, kind] -= 1
+                left[row, [0, 1] if where == 2 else [numa]] += self.memory[kind]
+        return come

@@ -25,6 +25,10 @@ _SCORED: Final = 0.1  # of that, when plans are
 class RoamingBoard:
     """Free CPU and memory, and where VMs are; changed in place. VMs that must be apart from others stay put.
 
+    Args:
+        cluster: Whose slots count.
+        price: Of a move.
+
     Attributes:
         kind: (V,) shape of each VM.
         host: (V,) machine of each VM now.
@@ -35,8 +39,8 @@ class RoamingBoard:
         origin: (V,) machine of each VM at the start.
     """
 
-    def __init__(self, cluster: Machines) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: Machines, price: float = 0.0) -> None:
+        self.cluster, self._price = cluster, price
         shapes, self.kind = cluster.shapes
         self.place_host = np.repeat(np.arange(len(cluster.cpu)), _PLACES)
         self.origin, self.host = cluster.machine, cluster.machine.copy()
@@ -52,9 +56,10 @@ class RoamingBoard:
         self._look(np.arange(len(cluster.cpu)))
 
     def worth(self) -> float:
-        """Free slots, and a little for parts of them."""
-        slots = self.cluster.slots(self.cpu)
-        return slots + _SCORED * float(_value(self.cpu, self.cluster.slot_cpu).sum() - slots)
+        """Free slots less what moves cost, and a little for parts of slots."""
+        slots = int(self.cluster.node_worth(self.cpu, self.memory).sum())
+        paid = self._price * int((self.host != self.origin).sum())
+        return slots - paid + _SCORED * float(self._value(self.cpu, self.memory).sum() - slots)
 
     def move(self, unit: int, place: int) -> None:
         """To a place on another machine; on the machine where it began, to where it was if there is room."""
@@ -100,12 +105,9 @@ class RoamingBoard:
 
     def _look(self, machines: IntArray) -> None:
         """Work out again what leaving and arriving is worth on machines that changed."""
-        slot, free = self.cluster.slot_cpu, self.cpu[machines]
-        cpu, memory = (
-            kept[machines] - size[:, None, None]
-            for kept, size in ((self.cpu, self._shape[:, 0]), (self.memory, self._shape[:, 1]))
-        )
-        change = np.where((cpu >= 0) & (memory >= 0), _value(cpu, slot) - _value(free, slot), -np.inf)
+        free = self.cpu[machines], self.memory[machines]
+        cpu, memory = (kept - self._shape[:, axis, None, None] for axis, kept in enumerate(free))
+        change = np.where((cpu >= 0) & (memory >= 0), self._value(cpu, memory) - self._value(*free), -np.inf)
         double = self._double[:, None]
         places = [np.where(double, -np.inf, change[:, :, numa]) for numa in (0, 1)]
         places.append(np.where(double, change.sum(axis=2), -np.inf))
@@ -114,14 +116,22 @@ class RoamingBoard:
         here[machines] = True
         vms = np.flatnonzero(here[self.host])
         on = (self._where[vms, None] == 2) | (self._where[vms, None] == np.arange(2))
-        before = self.cpu[self.host[vms]]
-        after = before + self._part[0][vms, None] * on
-        self.leaving[vms] = (_value(after, slot) - _value(before, slot)).sum(axis=1)
+        before = self.cpu[self.host[vms]], self.memory[self.host[vms]]
+        after = (kept + part[vms, None] * on for kept, part in zip(before, self._part, strict=True))
+        self.leaving[vms] = (self._value(*after) - self._value(*before)).sum(axis=1)
+
+    def _value(self, cpu: IntArray, memory: IntArray) -> FloatArray:
+        """Slots, and what parts of them are worth."""
+        whole = self.cluster.node_worth(cpu, memory)
+        part = np.clip(cpu / self.cluster.worth_cpu - whole, 0.0, 1.0)
+        return np.asarray(whole + _PART * part**2)
 
 
-def improved(start: Board, moves: int, rng: np.random.Generator, again: Callable[[], bool]) -> Board:
+def improved(
+    start: Board, moves: int, rng: np.random.Generator, again: Callable[[], bool], price: float = 0.0
+) -> Board:
     """What is made better of a plan by taking back some of it at a time, as far as that can be carried out."""
-    roaming = RoamingBoard(start.cluster)
+    roaming = RoamingBoard(start.cluster, price)
     for vm, machine, node in start.steps:
         roaming.put(vm, machine, node % _PLACES)
     improve(roaming, moves, rng, again)
@@ -136,12 +146,6 @@ def carried_out(cluster: Machines, steps: Iterable[Step]) -> Board:
         board.move(step)
         todo.remove(step)
     return board
-
-
-def _value(free: IntArray, slot: int) -> FloatArray:
-    """Slots, and what parts of them are worth."""
-    whole, rest = np.divmod(free, slot)
-    return np.asarray(whole + _PART * (rest / slot) ** 2)
 
 
 def _on(where: int) -> list[int]:

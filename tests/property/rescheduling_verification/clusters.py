@@ -32,6 +32,8 @@ def vm_clusters(draw: st.DrawFn) -> dict[str, Any]:
             "pm": some(draw, vms, 0, machines - 1),
             "node": [-1 if both else node for both, node in zip(double, some(draw, vms, 0, 1), strict=True)],
             "movable": [int(seen > 0) for seen in some(draw, vms, 0, 5)],
+            "age_seconds": some(draw, vms, 0, 9),
+            "moved_seconds_ago": [seconds or None for seconds in some(draw, vms, 0, 9)],
         },
         "anti_affinity": group if vms else [],
     }
@@ -63,6 +65,8 @@ def pod_clusters(draw: st.DrawFn) -> dict[str, Any]:
             "node": home,
             "cards": [list(held) for held in cards],
             "movable": [int(seen > 0) for seen in some(draw, pods, 0, 5)],
+            "age_seconds": some(draw, pods, 0, 9),
+            "moved_seconds_ago": [seconds or None for seconds in some(draw, pods, 0, 9)],
         },
         "types": {"cpu": [1, 2], "mem": [1, 2], "num_gpu": [1, 2], "gpu_milli": [500, 1000], "share": [0.5, 0.5]},
     }

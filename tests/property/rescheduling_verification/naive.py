@@ -23,6 +23,7 @@ class Naive:
     def run(self) -> Found:
         self.start()
         places = self.places()
+        self.check_rest()
         made = self.known_moves()
         for k, unit, place in made:
             if places[unit][0] == place[0]:
@@ -65,6 +66,16 @@ class Naive:
         if self.vms:
             return list(zip(self.units["pm"], self.units["node"], strict=True))
         return [(node, tuple(cards)) for node, cards in zip(self.units["node"], self.units["cards"], strict=True)]
+
+    def check_rest(self) -> None:
+        for k, move in enumerate(self.moves):
+            if move["unit"] in self.units["id"]:
+                unit = self.units["id"].index(move["unit"])
+                ago = self.units["moved_seconds_ago"][unit]
+                if self.units["age_seconds"][unit] < self.limits["minimum_age"]:
+                    self.say("rest", k)
+                if ago is not None and ago < self.limits["cool_down"]:
+                    self.say("rest", k)
 
     def wrong_seat(self, unit: int, node: int, move: dict[str, Any]) -> str:
         if self.vms:

@@ -42,6 +42,9 @@ def copied(file: Path, folder: Path) -> Path:
     return write(folder, json.loads(file.read_text()))
 
 
+CASES = pytest.mark.parametrize("case", [VMS, PODS], ids=["vms", "gpus"])
+
+
 @pytest.mark.parametrize("words", [(), ("--parallel", "1"), ("--parallel", "3", "--max-in", "1", "--max-out", "1")])
 @pytest.mark.parametrize("example", [VM_EXAMPLE, POD_EXAMPLE], ids=["vms", "gpus"])
 def test_plans_of_the_examples_gain_and_are_valid(
@@ -171,9 +174,18 @@ def test_a_goal_alone_asks_for_the_fewest_moves(tmp_path: Path, capsys: pytest.C
     assert len(found["moves"]) == 1
 
 
-def test_fewest_moves_need_a_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refusal(capsys, "plan", str(write(tmp_path, VMS)), "--moves", "3", "--objective", "fewest-moves")
+@CASES
+def test_fewest_moves_need_a_goal(case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refusal(capsys, "plan", str(write(tmp_path, case)), "--moves", "3", "--objective", "fewest-moves")
     assert "--goal" in told
+
+
+@CASES
+def test_a_price_says_nothing_of_fewest_moves(
+    case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--moves", "3", "--goal", "0.1", "--price-per-move", "0.5")
+    assert "--price-per-move" in refusal(capsys, "plan", str(write(tmp_path, case)), *words)
 
 
 def test_whole_nodes_are_freed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.allocation_cases import changed
-from tests.unit.cli.reschedule_cases import PODS, VMS, answer, text, write
+from tests.unit.cli.reschedule_cases import PODS, VMS, answer, refusal, text, write
 
 Plan = dict[str, Any]
 
@@ -148,6 +148,82 @@ def test_figures_that_are_claimed_are_computed_anew(claims: Plan, said: str, che
 def test_figures_that_hold_are_no_faults(check: Check) -> None:
     claims = {"objective": "fragments", "bound": 4.9, "certified": True, "after": {"free_slots": 4}}
     assert check(VMS, {"moves": [move("v1", "b")], **claims}, code=0)["valid"]
+
+
+@pytest.mark.parametrize(
+    ("instance", "one", "earned"), [(VMS, move("v1", "b"), 1.0), (PODS, pod_move("p0", "y", 1), 1.0)]
+)
+def test_a_move_earns_its_price(instance: Plan, one: Plan, earned: float, check: Check) -> None:
+    plan = {"moves": [one], "objective": "fragments"}
+    assert check(instance, plan, "--price-per-move", str(earned), code=0)["valid"]
+    assert check(instance, plan | {"price_per_move": earned}, code=0)["valid"]
+    assert check.kinds(instance, plan | {"price_per_move": earned + 0.1}) == [("price", 0, None)]
+    assert check.kinds(instance, plan, "--price-per-move", str(earned + 0.1)) == [("price", 0, None)]
+    assert check(instance, plan | {"price_per_move": 9}, "--price-per-move", "0", code=0)["valid"]
+
+
+def test_a_move_that_earns_nothing_is_found_among_others_that_do(check: Check) -> None:
+    moves = [move("v0", "b", 1), move("v1", "b")]
+    [fault] = check(VMS, {"moves": moves, "price_per_move": 0.5})["faults"]
+    assert (fault["kind"], fault["move"]) == ("price", 0)
+    assert "v0" in fault["message"]
+
+
+def test_moves_that_earn_too_little_together_are_found(check: Check) -> None:
+    # Only when both halves of a card have left x is a node of eight whole: each move is needed, two cost more.
+    nodes = changed(changed(PODS, "nodes.gpu", [8, 2]), "pods.node", [0, 0, 0])
+    case = changed(nodes, "pods.cards", [[0], [1], []])
+    plan = {"moves": [pod_move("p0", "y", 0), pod_move("p1", "y", 0)], "objective": "whole-nodes"}
+    case = changed(case, "pods.spec", ["", "", ""])
+    assert check(case, plan, "--price-per-move", "0.5", code=0)["valid"]
+    faults = check(case, plan, "--price-per-move", "0.6")["faults"]
+    assert [fault["kind"] for fault in faults] == ["price"]
+    assert "p0, p1: 1 is earned together" in faults[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "certified", "said"),
+    [
+        (3.5, True, ""),
+        (3.7, False, ""),
+        (3.4, False, "free_slots is 4 and moves cost 0.5, which beats the bound 3.4"),
+        (3.7, True, "called certified: free_slots is 4 and moves cost 0.5, bound 3.7"),
+    ],
+)
+def test_a_bound_has_the_price_in_it(bound: float, certified: bool, said: str, check: Check) -> None:
+    plan = {"moves": [move("v1", "b")], "objective": "fragments", "price_per_move": 0.5}
+    found = check(VMS, plan | {"bound": bound, "certified": certified}, code=int(bool(said)))
+    assert [fault["kind"] for fault in found["faults"]] == ["claim"] * bool(said)
+    assert said in "".join(fault["message"] for fault in found["faults"])
+
+
+@pytest.mark.parametrize(("column", "option"), [("age_seconds", "--minimum-age"), ("moved_seconds_ago", "--cool-down")])
+@pytest.mark.parametrize(
+    ("instance", "table", "one"), [(VMS, "vms", move("v1", "b")), (PODS, "pods", pod_move("p1", "x", 1))]
+)
+def test_who_has_not_rested_is_not_moved(
+    column: str, option: str, instance: Plan, table: str, one: Plan, check: Check
+) -> None:
+    seconds = [0.0] * len(instance[table]["id"])
+    seconds[1] = 59.5
+    case, plan = changed(instance, f"{table}.{column}", seconds), {"moves": [one], "waves": [[0]]}
+    assert check.kinds(case, plan, option, "60") == [("rest", 0, None)]
+    for words in ((), (option, "59.5")):
+        assert check(case, plan, *words, code=0)["valid"]
+
+
+def test_who_never_moved_has_rested(check: Check) -> None:
+    case = changed(VMS, "vms.moved_seconds_ago", [None] * 4)
+    assert check(case, {"moves": [move("v1", "b")]}, "--cool-down", "1000000", code=0)["valid"]
+
+
+@pytest.mark.parametrize(("column", "option"), [("age_seconds", "--minimum-age"), ("moved_seconds_ago", "--cool-down")])
+def test_a_rest_that_the_instance_does_not_tell_is_not_taken_for_granted(
+    column: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case, plan = write(tmp_path, VMS), write(tmp_path, {"moves": []}, "plan.json")
+    line = refusal(capsys, "verify", str(case), str(plan), option, "5")
+    assert f"{case}: vms.{column}: is missing" in line
 
 
 def test_a_start_that_is_over_committed_names_node_and_units(check: Check) -> None:

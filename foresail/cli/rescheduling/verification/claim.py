@@ -39,8 +39,9 @@ class Claim:
         before: Measures by name.
         after: Likewise.
         objective: What was asked, empty where the plan does not say.
-        bound: What no plan can beat, None where nothing is proven.
+        bound: What no plan can beat, the price of its moves included; None where nothing is proven.
         certified: Whether the plan says that it reaches the bound; None where it does not say.
+        price_per_move: What each move earns, or is more than it is worth.
     """
 
     moves: tuple[Move, ...]
@@ -50,6 +51,7 @@ class Claim:
     objective: str
     bound: float | None
     certified: bool | None
+    price_per_move: float = 0.0
 
 
 def read_claim(name: str) -> Claim:
@@ -68,6 +70,7 @@ def parse_claim(document: Field) -> Claim:
         InputError: It cannot be understood.
     """
     moves, objective, bound = document["moves"], document["objective"], document["bound"]
+    price = document["price_per_move"]
     return Claim(
         moves=tuple(_move(at(moves, place)) for place in range(len(items(moves)))),
         waves=None if document["waves"].absent else _waves(document["waves"]),
@@ -76,6 +79,7 @@ def parse_claim(document: Field) -> Claim:
         objective="" if objective.absent else objective.text(),
         bound=None if bound.absent else bound.number(),
         certified=None if document["certified"].absent else _yes(document["certified"]),
+        price_per_move=0.0 if price.absent else price.number(),
     )
 
 

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     IN = "max-in"
     OUT = "max-out"
     WORKLOAD = "workload"  # two units of one at the same time
+    REST = "rest"  # too young, or moved too recently
+    PRICE = "price"  # moves that earn less than their price
     CLAIM = "claim"  # a figure of the plan is not what the replay gives
 
 

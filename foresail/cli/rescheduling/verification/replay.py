@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from foresail.cli.rescheduling.document import IntArray
+from foresail.cli.rescheduling.past import AT_ONCE, Rest
 from foresail.cli.rescheduling.verification.claim import Claim, Move
 from foresail.cli.rescheduling.verification.fault import Fault, Kind
 from foresail.cli.rescheduling.verification.room import Room, State
@@ -21,12 +22,16 @@ class Limits:
         max_in: Of them into one node.
         max_out: Of them out of one node.
         moves: Of the plan; None: any number.
+        rest: What units must have behind them.
+        price_per_move: What each move must earn; None: what the plan says that it does.
     """
 
     parallel: int = 5
     max_in: int = 2
     max_out: int = 2
     moves: int | None = None
+    rest: Rest = AT_ONCE
+    price_per_move: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

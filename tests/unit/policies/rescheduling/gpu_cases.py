@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,16 @@ def recorded(name: str) -> PodInstance:
 
 
 @st.composite
-def raw_clusters(draw: st.DrawFn, most_nodes: int = 4, most_pods: int = 8) -> dict[str, Any]:
-    """Nodes of up to four cards, and pods put wherever there is room."""
+def raw_clusters(
+    draw: st.DrawFn, most_nodes: int = 4, most_pods: int = 8, cards: tuple[int, ...] = (0, 1, 2, 4, 4)
+) -> dict[str, Any]:
+    """Nodes of so many cards, and pods put wherever there is room."""
     size = draw(st.integers(1, most_nodes))
     nodes: dict[str, Any] = {
         "id": [f"n{row}" for row in range(size)],
         "cpu": draw(st.lists(st.integers(2, 10), min_size=size, max_size=size)),
         "mem": draw(st.lists(st.integers(3, 12), min_size=size, max_size=size)),
-        "gpu": draw(st.lists(st.sampled_from((0, 1, 2, 4, 4)), min_size=size, max_size=size)),
+        "gpu": draw(st.lists(st.sampled_from(cards), min_size=size, max_size=size)),
         "model": draw(st.lists(st.sampled_from(("A", "B")), min_size=size, max_size=size)),
     }
     pods: dict[str, list[Any]] = {
@@ -81,13 +83,13 @@ def raw_clusters(draw: st.DrawFn, most_nodes: int = 4, most_pods: int = 8) -> di
     for number in range(draw(st.integers(0, most_pods))):
         shape, node = draw(st.sampled_from(SHAPES)), draw(st.integers(0, size - 1))
         spec = draw(st.sampled_from(("", "", "A", "A|B")))
-        cards = draw(st.permutations(range(nodes["gpu"][node])))
-        cards = [card for card in cards if state.cards[node][card] >= shape[3]][: shape[2]]
-        if len(cards) == shape[2] and state.room(node, shape) and (not spec or nodes["model"][node] in spec):
-            values = (f"p{number}", *shape, spec, node, cards, draw(st.sampled_from((True, True, True, False))))
+        order = draw(st.permutations(range(nodes["gpu"][node])))
+        held = [card for card in order if state.cards[node][card] >= shape[3]][: shape[2]]
+        if len(held) == shape[2] and state.room(node, shape) and (not spec or nodes["model"][node] in spec):
+            values = (f"p{number}", *shape, spec, node, held, draw(st.sampled_from((True, True, True, False))))
             for key, value in zip(pods, values, strict=True):
                 pods[key].append(value)
-            state.take(node, shape, cards, 1)
+            state.take(node, shape, held, 1)
     mix = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4, unique=True))
     types = dict(zip(TYPE_COLUMNS, map(list, zip(*mix, strict=True)), strict=True))
     return {"nodes": nodes, "pods": pods, "types": types | {"share": [round(1 / len(mix), 8)] * len(mix)}}
@@ -144,6 +146,10 @@ class State:
                 total += types["share"][row] * (useless if fits else sum(free)) / 1000
         return total
 
+    def whole(self) -> int:
+        """Nodes of eight cards that are all free."""
+        return sum(cards == [1000] * 8 for cards in self.cards)
+
     def ways(self) -> list[tuple[int, int, list[int]]]:
         """All moves that are possible now; cards that are alike are told apart."""
         found = [
@@ -167,13 +173,18 @@ def replay(raw: dict[str, Any], moves: Iterable[PodMove]) -> State:
     return state
 
 
-def least_fragmented(raw: dict[str, Any], moves: int) -> float:
-    """The least F after at most so many moves, by trying all of them."""
+def least_fragmented(raw: dict[str, Any], moves: int, price: float = 0.0) -> float:
+    """The least F, and the price of the moves, after at most so many, by trying all of them."""
+    return -most_worth(raw, moves, lambda state: -state.fragmented(), price)
+
+
+def most_worth(raw: dict[str, Any], moves: int, worth: Callable[[State], float], price: float = 0.0) -> float:
+    """The most that at most so many moves are worth, less their price, by trying all of them."""
     state = State(raw)
-    best = state.fragmented()
+    best = worth(state)
     if moves:
         for pod, node, cards in state.ways():
             pods = raw["pods"] | {"node": list(raw["pods"]["node"]), "cards": list(raw["pods"]["cards"])}
             pods["node"][pod], pods["cards"][pod] = node, cards
-            best = min(best, least_fragmented(raw | {"pods": pods}, moves - 1))
+            best = max(best, most_worth(raw | {"pods": pods}, moves - 1, worth, price) - price)
     return best

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foresail.policies.rescheduling.effort import Effort
 from foresail.policies.rescheduling.machines.board import Board, Step
-from foresail.policies.rescheduling.machines.cluster import Machines
+from foresail.policies.rescheduling.machines.cluster import Machines, Slot
 from foresail.policies.rescheduling.machines.greedy import descend
-from foresail.policies.rescheduling.machines.plan import Effort, contradiction, fewest_moves, most_slots
+from foresail.policies.rescheduling.machines.plan import best_moves, contradiction, fewest_moves
 from foresail.policies.rescheduling.machines.search import search
+from foresail.policies.rescheduling.machines.task import Task
 from foresail.policies.rescheduling.waves import Flow, Limits, least_waves, pack
 
 PATIENT = Effort(lambda: 0.0, 5.0)  # a clock that stands still: nothing is cut short
@@ -39,7 +41,7 @@ def cluster(seed: int, machines: int = 3, vms: int = 7, **changes: Any) -> Machi
         rows.append((size, taken, double, machine, node))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     made = Machines(
-        4,
+        (Slot(4),),
         np.full((machines, 2), 8),
         np.full((machines, 2), 12),
         columns[0],
@@ -52,11 +54,11 @@ def cluster(seed: int, machines: int = 3, vms: int = 7, **changes: Any) -> Machi
     return replace(made, **changes)
 
 
-def best_by_trying(made: Machines, moves: int) -> int:
-    """Most slots over every sequence of moves of different VMs."""
+def best_by_trying(made: Machines, moves: int, price: float = 0.0) -> float:
+    """The most that any sequence of moves of different VMs is worth."""
 
-    def look(board: Board, left: int, moved: frozenset[int]) -> int:
-        best = board.slots()
+    def look(board: Board, left: int, moved: frozenset[int]) -> float:
+        best = board.worth() - price * len(board.steps)
         if not left:
             return best
         for vm, machine, node in product(range(len(made.vm_cpu)), range(len(made.cpu)), (-1, 0, 1)):
@@ -80,11 +82,11 @@ def after(made: Machines, steps: Any) -> Board:
 @pytest.mark.parametrize("seed", range(8))
 def test_two_moves_leave_as_many_slots_as_any_two_moves_could(seed: int) -> None:
     made = cluster(seed)
-    plan = most_slots(made, 2, Limits(), PATIENT)
+    plan = best_moves(Task(made, 2), Limits(), PATIENT)
     best = best_by_trying(made, 2)
     assert plan.bound is not None
     assert plan.bound >= best
-    found = after(made, plan.steps).slots()
+    found = after(made, plan.steps).worth()
     assert found >= best - 1
     if plan.certified:
         assert found == best
@@ -98,7 +100,7 @@ def test_what_may_not_meet_and_what_is_pinned_narrow_the_choice_and_keep_the_bou
         group for group in ((0, 1), (0, 3), (1, 3), (0, 4)) if made.machine[group[0]] != made.machine[group[1]]
     )
     made = replace(made, apart=(apart,))
-    plan = most_slots(made, 2, Limits(), PATIENT)
+    plan = best_moves(Task(made, 2), Limits(), PATIENT)
     assert all(movable[step.vm] for step in plan.steps)
     assert best_by_trying(made, 2) <= (plan.bound or 0.0)
     board = after(made, plan.steps)
@@ -107,12 +109,12 @@ def test_what_may_not_meet_and_what_is_pinned_narrow_the_choice_and_keep_the_bou
 
 def test_more_moves_never_hurt_and_the_bound_is_above_all_of_them() -> None:
     made = cluster(3, machines=20, vms=70)
-    plans = [search(made, moves, PATIENT.clock, 5.0) for moves in (0, 2, 4, 8, 16)]
-    slots = [plan.slots for plan in plans]
+    plans = [search(Task(made, moves), PATIENT) for moves in (0, 2, 4, 8, 16)]
+    slots = [plan.worth for plan in plans]
     assert slots == sorted(slots)
-    assert all(plan.slots <= plan.bound for plan in plans)
+    assert all(plan.worth <= plan.bound for plan in plans)
     assert [plan.bound for plan in plans] == sorted(plan.bound for plan in plans)
-    greedy = [descend(Board(made), moves).slots() for moves in (0, 2, 4, 8, 16)]
+    greedy = [descend(Board(made), moves).worth() for moves in (0, 2, 4, 8, 16)]
     assert all(mine >= theirs for mine, theirs in zip(slots, greedy, strict=True))
 
 
@@ -121,7 +123,7 @@ def test_names_of_vms_and_machines_change_nothing() -> None:
     order, rows = np.random.default_rng(1).permutation(40), np.random.default_rng(2).permutation(12)
     place = np.argsort(rows)
     mixed = Machines(
-        4,
+        made.slots,
         made.cpu[rows],
         made.memory[rows],
         made.vm_cpu[order],
@@ -131,18 +133,18 @@ def test_names_of_vms_and_machines_change_nothing() -> None:
         made.node[order],
         made.movable[order],
     )
-    one, other = (search(which, 6, PATIENT.clock, 5.0) for which in (made, mixed))
-    assert one.slots == other.slots
+    one, other = (search(Task(which, 6), PATIENT) for which in (made, mixed))
+    assert one.worth == other.worth
     assert one.bound == pytest.approx(other.bound, abs=0.02)
 
 
 def test_no_time_is_an_answer_too() -> None:
     made = cluster(3, machines=20, vms=70)
     hours = count(0.0, 3600.0)
-    plan = most_slots(made, 8, Limits(), Effort(lambda: next(hours), 0.001))
-    assert after(made, plan.steps).slots() >= descend(Board(made), 8).slots()
+    plan = best_moves(Task(made, 8), Limits(), Effort(lambda: next(hours), 0.001))
+    assert after(made, plan.steps).worth() >= descend(Board(made), 8).worth()
     assert plan.bound is not None
-    assert plan.bound >= after(made, plan.steps).slots()
+    assert plan.bound >= after(made, plan.steps).worth()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -152,7 +154,7 @@ def test_no_fewer_moves_reach_a_goal(seed: int) -> None:
     wanted = best_by_trying(made, 2)
     plan = fewest_moves(made, 6, 1.0 - 4 * wanted / free, Limits(), PATIENT)
     assert plan.reached
-    assert after(made, plan.steps).slots() >= wanted
+    assert after(made, plan.steps).worth() >= wanted
     fewest = next(moves for moves in range(3) if best_by_trying(made, moves) >= wanted)
     assert fewest <= len(plan.steps) <= fewest + 1
     assert plan.bound is not None
@@ -214,7 +216,7 @@ def test_waves_keep_apart_what_may_not_meet_on_the_way() -> None:
 def test_cpu_in_fine_units_is_planned_too_with_a_bound_that_holds() -> None:
     """Thousandths of a core, one VM of an odd size: too many amounts to price, not too many to move."""
     made = cluster(1, machines=6, vms=14)
-    fine = replace(made, slot_cpu=4000, cpu=made.cpu * 1000, vm_cpu=made.vm_cpu * 1000 - (np.arange(14) == 0) * 2)
-    found, coarse = (search(which, 5, process_time, 2.0) for which in (fine, made))
-    assert found.slots > fine.slots(fine.free_cpu)
-    assert coarse.slots <= found.bound <= fine.free_cpu.sum() // fine.slot_cpu  # nearly the same cluster
+    fine = replace(made, slots=(Slot(4000),), cpu=made.cpu * 1000, vm_cpu=made.vm_cpu * 1000 - (np.arange(14) == 0) * 2)
+    found, coarse = (search(Task(which, 5), Effort(process_time, 2.0)) for which in (fine, made))
+    assert found.worth > fine.start
+    assert coarse.worth <= found.bound <= fine.free_cpu.sum() / fine.worth_cpu  # nearly the same cluster

@@ -30,8 +30,8 @@ def elsewhere(board: RoamingBoard, vm: int, place: int) -> bool:
 
 
 def value(made: Machines, free: np.ndarray) -> float:
-    rest = free % made.slot_cpu / made.slot_cpu
-    return float((free // made.slot_cpu + 0.3 * rest**2).sum())
+    [slot] = made.slots
+    return float((free // slot.cpu + 0.3 * (free % slot.cpu / slot.cpu) ** 2).sum())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -84,7 +84,7 @@ def test_an_improved_plan_can_be_carried_out_and_has_no_more_moves(seed: int) ->
     made = cluster(seed, machines=20, vms=70, movable=np.arange(70) % 5 > 0)
     greedy = descend(Board(made), 6)
     better = improved(greedy, 6, np.random.default_rng(seed), tries(60))
-    assert after(made, better.steps).slots() == better.slots()
+    assert after(made, better.steps).worth() == better.worth()
     assert len(better.steps) <= 6
     assert len({step.vm for step in better.steps}) == len(better.steps)
     assert all(made.movable[step.vm] for step in better.steps)
@@ -95,7 +95,7 @@ def test_it_finds_what_single_moves_do_not() -> None:
     for seed in range(4):
         made = cluster(seed, machines=20, vms=70)
         greedy = descend(Board(made), 8)
-        gained += improved(greedy, 8, np.random.default_rng(0), tries(100)).slots() - greedy.slots()
+        gained += improved(greedy, 8, np.random.default_rng(0), tries(100)).worth() - greedy.worth()
     assert gained > 0
 
 

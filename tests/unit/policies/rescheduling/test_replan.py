@@ -9,8 +9,9 @@ import pytest
 
 from foresail.policies.rescheduling.gpu_plan import PodPlan
 from foresail.policies.rescheduling.machines.board import Board, Step
-from foresail.policies.rescheduling.machines.cluster import Machines
-from foresail.policies.rescheduling.machines.plan import MachinePlan, most_slots
+from foresail.policies.rescheduling.machines.cluster import Machines, Slot
+from foresail.policies.rescheduling.machines.plan import MachinePlan, best_moves
+from foresail.policies.rescheduling.machines.task import Task
 from foresail.policies.rescheduling.pods import PodInstance
 from foresail.policies.rescheduling.replan import Left, next_machine_wave, next_pod_wave
 from foresail.policies.rescheduling.waves import Limits
@@ -22,7 +23,7 @@ LIMITS = Limits(parallel=2, into=1, out=1)
 
 
 def plan(made: Machines, moves: int) -> MachinePlan:
-    return most_slots(made, moves, LIMITS, PATIENT)
+    return best_moves(Task(made, moves), LIMITS, PATIENT)
 
 
 def plan_pods(instance: PodInstance, moves: int) -> PodPlan:
@@ -61,7 +62,7 @@ def test_waves_fit_what_is_true_now_keep_the_budget_and_move_nobody_twice(seed: 
         moved += [step.vm for step in wave]
         left -= len(wave)
         now = carried_out(now, wave)
-        slots.append(now.slots(now.free_cpu))
+        slots.append(now.start)
         now = without(now, int(rng.integers(30)))
     assert left >= 0
     assert slots
@@ -71,11 +72,11 @@ def test_waves_fit_what_is_true_now_keep_the_budget_and_move_nobody_twice(seed: 
 @pytest.mark.parametrize("seed", range(5))
 def test_where_nobody_comes_or_goes_the_end_is_no_worse_than_the_start(seed: int) -> None:
     now, moved = cluster(seed, machines=8, vms=30), list[int]()
-    before = now.slots(now.free_cpu)
+    before = now.start
     while wave := next_machine_wave(now, Left(6 - len(moved), moved), plan).wave:
         moved += [step.vm for step in wave]
         now = carried_out(now, wave)
-    assert now.slots(now.free_cpu) > before
+    assert now.start > before
 
 
 def test_the_plan_behind_the_wave_begins_with_it() -> None:
@@ -87,7 +88,7 @@ def test_the_plan_behind_the_wave_begins_with_it() -> None:
 
 def test_nothing_is_moved_without_a_gain_or_a_budget_or_somebody_who_may() -> None:
     made = cluster(3, machines=8, vms=30)
-    whole = replace(made, slot_cpu=1)  # all that is free is in slots already
+    whole = replace(made, slots=(Slot(1),))  # all that is free is in slots already
     for now, left in ((whole, Left(6)), (made, Left(0)), (made, Left(6, range(30)))):
         assert next_machine_wave(now, left, plan).wave == ()
 
