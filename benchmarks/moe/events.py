@@ -29,10 +29,11 @@ class Event:
         after: GPUs then.
         slots: Of each GPU.
         drift: Spread and share, as above.
-        skew: Zipf's exponent.
         copies: Share of the copies from scratch that a plan may take.
         serving: Likewise into GPUs that serve.
         cpu_seconds: Of planning and waves; None: nothing was asked.
+        skew: Zipf's exponent.
+        slots_before: Of each GPU now; None: as many.
     """
 
     before: int
@@ -43,27 +44,30 @@ class Event:
     serving: float
     cpu_seconds: float | None
     skew: float = 0.9
+    slots_before: int | None = None
 
     @property
     def name(self) -> str:
         """Told of in tables."""
         kind = "slow" if self.drift == SLOW else "shift"
         skew = "" if self.skew == 0.9 else f", Zipf {self.skew:g}"
-        return f"{self.before} to {self.after}, {self.slots} slots, {kind}{skew}"
+        slots = f"{self.slots_before} to {self.slots}" if self.slots_before else self.slots
+        return f"{self.before} to {self.after}, {slots} slots, {kind}{skew}"
 
 
 EVENTS = (
     Event(32, 40, 9, SLOW, 0.33, 0.15, 0.4),
     Event(32, 40, 9, SHIFT, 0.33, 0.15, 0.4),
-    Event(32, 40, 9, SHIFT, 0.33, 0.15, None, skew=1.2),
+    Event(32, 40, 9, SHIFT, 0.33, 0.15, 0.4, skew=1.2),
     Event(40, 32, 9, SLOW, 0.25, 0.25, 0.4),
     Event(40, 32, 9, SHIFT, 0.25, 0.25, 0.4),
     Event(32, 32, 9, SLOW, 0.12, 0.12, 0.1),
     Event(32, 32, 9, SHIFT, 0.12, 0.12, 0.1),
     Event(64, 72, 5, SLOW, 0.33, 0.20, 0.4),
     Event(64, 72, 5, SHIFT, 0.33, 0.20, 0.4),
-    Event(144, 160, 2, SLOW, 0.45, 0.45, None),
-    Event(144, 160, 2, SHIFT, 0.45, 0.45, None),
+    Event(144, 160, 2, SLOW, 0.45, 0.45, 0.4),
+    Event(144, 160, 2, SHIFT, 0.45, 0.45, 0.4),
+    Event(32, 40, 8, SHIFT, 0.37, 0.20, 0.4, slots_before=9),
 )
 
 
@@ -72,7 +76,7 @@ def make_change(event: Event, seed: int) -> Change:
     rng = np.random.default_rng(seed)
     before = _popularity(rng, event.skew)
     after = _drifted(rng, before, *event.drift)
-    current = place(_window(rng, before), event.before, event.slots)
+    current = place(_window(rng, before), event.before, event.slots_before or event.slots)
     keep = np.array([gpu if gpu < event.after else LEAVES for gpu in range(event.before)])
     return Change(_window(rng, after), current, keep, event.after, event.slots)
 

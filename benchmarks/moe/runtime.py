@@ -1,15 +1,25 @@
 """The reference runtime against a cold restart and a placement from scratch: `python -m benchmarks.moe.runtime`.
 
 One run: 4 GPUs serve an open loop of requests; they grow to 6 and shrink to 4 by the planner that stays put, then the
-same from a placement from scratch, then 6 come from a cold restart and from processes that stood by but read storage.
+same from a placement from scratch, then by a cold restart, and 6 come from processes that stood by but read storage.
 Times are from the order on and include the plan. Every answer is compared bit by bit with one process that never
 changed.
+
+Layers and experts are as many as in DeepSeek-V2-Lite, the smallest model for which such times were published. There a
+restart spent 52 s on processes and 7 to 10 s on weights from storage, so reading takes a seventh to a fifth of what
+starting takes. Experts are as large as they have to be for that share here; what else there is of a restart (graphs,
+the interpreter's large imports) is left out, in favour of the rival.
+
+References:
+    Singh et al., 2025: ElasticMoE, https://arxiv.org/abs/2510.02613 (tables 1 and 3)
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +37,7 @@ from benchmarks.verdicts import Verdict
 from foresail.policies.moe.balance import place
 from foresail.policies.moe.placement import EMPTY, LEAVES, Change, IntArray
 from foresail.policies.moe.stay import stay
+from foresail.simulator.experts.child import ONE_THREAD
 from foresail.simulator.experts.model import Shape, write_checkpoint
 from foresail.simulator.experts.resize import Resize
 from foresail.simulator.experts.restart import restart
@@ -38,6 +49,7 @@ TAU = 1.1
 RATE = 40.0
 CALM_SECONDS = 1.0
 GAP_SECONDS, FACTOR, GOAL = 0.15, 5.0, 9.0
+STANDING = "standing by to 6, from storage"
 KEEP = {LARGE: np.arange(SMALL), SMALL: np.array([0, 1, 2, 3, LEAVES, LEAVES])}
 
 
@@ -46,14 +58,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # what `measure_apart` starts
     arguments = parser.parse_args(argv)
-    report = measure_runtime(arguments.runs)
+    if arguments.inside:
+        print(json.dumps(measure_runtime(arguments.runs)))
+        return 0
+    report = measure_apart(arguments.runs)
     return tell("runtime", report, runtime_table(report), judge_runtime(report), as_json=arguments.json)
+
+
+def measure_apart(runs: int) -> dict[str, Any]:
+    """Some runs, in a process with one thread: numbers are compared that several would make in another order."""
+    command = [sys.executable, "-m", "benchmarks.moe.runtime", "--inside", "--runs", str(runs)]
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def measure_runtime(runs: int, shape: Shape | None = None) -> dict[str, Any]:
     """Some runs."""
-    shape = shape or Shape(layers=26, experts=64, width=64, inner=128)  # as many as DeepSeek-V2-Lite has
+    shape = shape or Shape(layers=26, experts=64, width=64, inner=128)
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         checkpoint = Path(folder) / "experts.bin"
         write_checkpoint(shape, checkpoint)
@@ -74,8 +98,9 @@ def _run(shape: Shape, checkpoint: Path) -> dict[str, Any]:
                 "shrink": _resize(runtime, SMALL, found, "shrink", _stay),
                 "grow from scratch": _resize(runtime, LARGE, found, "grow from scratch", _scratch),
                 "shrink from scratch": _resize(runtime, SMALL, found, "shrink from scratch", _scratch),
-                "cold restart": _restart(runtime, found, "cold restart", standing_by=False),
-                "standing by, from storage": _restart(runtime, found, "standing by, from storage", standing_by=True),
+                "cold restart to 6": _restart(runtime, LARGE, found, "cold restart to 6"),
+                "cold restart to 4": _restart(runtime, SMALL, found, "cold restart to 4"),
+                STANDING: _restart(runtime, LARGE, found, STANDING, standing_by=True),
             }
     finally:
         runtime.close()
@@ -116,9 +141,11 @@ def _scratch(change: Change) -> IntArray:
     return place(change.loads, change.gpus, change.slots)
 
 
-def _restart(runtime: Runtime, found: dict[str, Any], name: str, *, standing_by: bool) -> tuple[float, float]:
+def _restart(
+    runtime: Runtime, gpus: int, found: dict[str, Any], name: str, *, standing_by: bool = False
+) -> tuple[float, float]:
     time.sleep(CALM_SECONDS / 2)
-    placement = place(runtime.loads(), LARGE, SLOTS)
+    placement = place(runtime.loads(), gpus, SLOTS)
     started = time.perf_counter()
     found[name] = restart(runtime, placement, standing_by=standing_by)
     ended = time.perf_counter()
@@ -130,19 +157,22 @@ def _placement(runtime: Runtime) -> IntArray:
     """What is where now, shape (L, N, S)."""
     found = np.full((runtime.shape.layers, len(runtime.gpus), SLOTS), EMPTY)
     for index, gpu in enumerate(runtime.gpus):
-        for layer in range(runtime.shape.layers):
-            held = sorted(expert for (there, expert) in gpu.pages if there == layer)
-            found[layer, index, : len(held)] = held
+        used = [0] * runtime.shape.layers
+        for layer, expert in gpu.pages:
+            found[layer, index, used[layer]] = expert
+            used[layer] += 1
     return found
 
 
+RIVALS = {"grow": "cold restart to 6", "shrink": "cold restart to 4"}
 NAMES = (
     "grow",
     "shrink",
     "grow from scratch",
     "shrink from scratch",
-    "cold restart",
-    "standing by, from storage",
+    "cold restart to 6",
+    "cold restart to 4",
+    STANDING,
 )
 
 
@@ -158,9 +188,6 @@ def judge_runtime(report: Mapping[str, Any]) -> list[Verdict]:
     budget = SLOTS * report["expert_bytes"]
     peak = max(run[name]["peak_extra_bytes"] for run in runs for name in ("grow", "shrink"))
     gap = max(_median(report, name, "added_gap_seconds") for name in ("grow", "shrink"))
-    factors = [run["cold restart"]["seconds"] / run["grow"]["seconds"] for run in runs]
-    factor = median(factors)
-    told = f"{factor:.1f} ({min(factors):.1f} to {max(factors):.1f})"
     return [
         _verdict(f"requests failed, of {requests:,}", "0", str(lost), lost == 0),
         _verdict("answers of which a bit differs", "0", str(wrong), wrong == 0),
@@ -168,8 +195,14 @@ def judge_runtime(report: Mapping[str, Any]) -> list[Verdict]:
         _verdict(
             "peak extra memory of a GPU, worst", f"≤ {budget / 1e6:.1f} MB", f"{peak / 1e6:.1f} MB", peak <= budget
         ),
-        _verdict(f"faster than a cold restart (goal {GOAL:g})", f"≥ {FACTOR:g}", told, factor >= FACTOR),
+        *(_factor(runs, name, rival) for name, rival in RIVALS.items()),
     ]
+
+
+def _factor(runs: Sequence[Mapping[str, Any]], name: str, rival: str) -> Verdict:
+    factors = [run[rival]["seconds"] / run[name]["seconds"] for run in runs]
+    told = f"{median(factors):.1f} ({min(factors):.1f} to {max(factors):.1f})"
+    return _verdict(f"{name}: faster than a {rival} (goal {GOAL:g})", f"≥ {FACTOR:g}", told, median(factors) >= FACTOR)
 
 
 def _verdict(what: str, asked: str, measured: str, met: bool) -> Verdict:

@@ -14,6 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from foresail.policies.moe.placement import LEAVES, Change
+
 EngineName = Literal["vllm", "sglang", "reference"]
 KEEPS_GRAPHS = "nixl_ep"  # the one way of exchange between experts that outlives a change of size in vLLM
 VLLM_FLAGS = ("--enable-elastic-ep", "--enable-eplb", "--enable-expert-parallel")
@@ -139,6 +143,25 @@ def refusal(engine: Engine, gpus: int) -> Refusal | None:
     limits = limits_of(engine)
     said = next(_reasons(engine, limits, gpus), None) if gpus != engine.gpus else None
     return None if said is None else Refusal(said, limits.least_gpus, limits.most_gpus)
+
+
+def refusal_of_change(engine: Engine, change: Change) -> Refusal | None:
+    """Why a group cannot be changed so: its size, the slots of a GPU, or which GPUs leave; None where it can."""
+    limits = limits_of(engine)
+    refused = refusal(engine, change.gpus)
+    said = None if engine.name == "reference" else next(_reasons_of_change(engine, limits, change), None)
+    return refused or (None if said is None else Refusal(said, limits.least_gpus, limits.most_gpus))
+
+
+def _reasons_of_change(engine: Engine, limits: Limits, change: Change) -> Iterator[str]:
+    name, slots = NAMES[engine.name], change.current.shape[2]
+    if change.slots != slots:
+        yield f"{name} keeps the slots of a GPU as they are: {slots}, not {change.slots}."
+    stay = np.flatnonzero(change.keep != LEAVES)
+    if limits.victims == "none" and len(stay) < len(change.keep):
+        yield f"{name} gives up no GPU, and {len(change.keep) - len(stay)} leave: {limits.least_gpus} are the minimum."
+    if not np.array_equal(change.keep[stay], np.arange(len(stay))) or (stay.size and stay[-1] >= len(stay)):
+        yield f"{name} gives up the highest ranks only, and the others keep theirs."
 
 
 def _reasons(engine: Engine, limits: Limits, gpus: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.moe.placement import EMPTY, LEAVES, Change, IntArray
 
 Keys = NDArray[np.uint64]
@@ -77,19 +77,27 @@ def _tell_apart(loads: FloatArray, slots: IntArray) -> tuple[Keys, Keys]:
     """A key for every expert, (L, E), and every GPU, (L, M), that do not depend on names.
 
     Experts that are still alike then may change names with each other, but only together with all that knows them: so
-    one of them is marked, and the others are told apart by what they have to do with it.
+    one of them is marked, and the others are told apart by what they have to do with it. Where GPUs are told apart,
+    those that are alike stand on the same GPUs, and nothing knows one from the other.
     """
     keys = _mixed(np.ascontiguousarray(loads + 0.0).view(np.uint64))
     keys, gpus = _refined(keys, slots)
     for _ in range(MOST_MARKED):
         ordered = np.sort(keys, axis=1)
         alike = np.where(ordered[:, 1:] == ordered[:, :-1], ordered[:, 1:], 0).max(axis=1, initial=0)
-        rows = np.flatnonzero(alike)
+        rows = np.flatnonzero((alike > 0) & _any_alike(gpus, slots))
         if rows.size == 0:
-            break
+            return _refined(keys, slots) if alike.any() else (keys, gpus)
         keys[rows, (keys[rows] == alike[rows, None]).argmax(axis=1)] += np.uint64(1)
         keys, gpus = _refined(keys, slots)
     return keys, gpus
+
+
+def _any_alike(gpus: Keys, slots: IntArray) -> BoolArray:
+    """Whether any two GPUs that hold something are alike, shape (L,)."""
+    own = np.arange(gpus.shape[1], dtype=np.uint64)  # of those that hold nothing, which are of no consequence
+    ordered = np.sort(np.where((slots != EMPTY).any(axis=2), gpus, own), axis=1)
+    return np.asarray((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
 
 
 def _refined(keys: Keys, slots: IntArray) -> tuple[Keys, Keys]:

@@ -1,6 +1,6 @@
 """Make the busiest GPU of each layer lighter, one operation after another, each the one that helps most for its copies.
 
-    swap     an expert of the busiest GPU and one of a cool GPU change places
+    swap     an expert of the busiest GPU and one of a cool GPU change places; of any GPU where nothing else helps
     share    a spare replica on any GPU gives its slot to one more replica of an expert of the busiest GPU
     replace  a spare replica on the busiest GPU gives its slot to one more replica of an expert that it lacks
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.moe.placement import IntArray
-from foresail.policies.moe.seats import Seats
+from foresail.policies.moe.seats import TAKEN, Seats
 
 FREE = 0.05  # copies that an operation without any counts as: of two such, the one that helps more is better
 LEAST = 1e-9  # of the busiest GPU's load, by which an operation must lower it
@@ -29,6 +29,10 @@ PAIRS = 640  # of slots that are tried for a swap beside each slot of the busies
 FEWEST_COOL = 6
 
 Place = tuple[IntArray, ...]
+Codes = NDArray[np.int8]
+LESS = 2  # copies that an operation could take back, which none may
+WORTH = np.zeros(3 * TAKEN)  # of an operation by its copies and LESS, for what it gains
+WORTH[LESS : LESS + 3] = 1.0 / (FREE + np.arange(3))  # a swap takes two at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,55 +41,59 @@ class Rules:
 
     Args:
         most: Load that a replica may have when another one of its expert is given up, shape (R,).
+        copies: From which a row is of no use any more, shape (R,).
         swaps_only: Whether the number of replicas of every expert stays.
         noise: Spread of the logarithm by which an operation's worth is blurred, shape (R,).
         seed: Of the blur.
     """
 
     most: FloatArray
+    copies: IntArray
     swaps_only: bool = False
     noise: FloatArray | None = None
     seed: int = 0
 
 
 class Found(NamedTuple):
-    """The best operation of a kind on each row: its worth, -1 where there is none, and which it is."""
+    """The best operation of a kind on each row: its worth, not above 0 where there is none, and which it is."""
 
     worth: FloatArray
     place: Place
 
 
 class Sight(NamedTuple):
-    """What is looked at in one step."""
+    """The busiest GPU of each row."""
 
     rows: IntArray  # (A,)
-    gpu: IntArray  # the busiest of each, (A,)
-    load: FloatArray  # of it, (A,)
-    experts: IntArray  # on it, (A, S)
-    cool: IntArray  # GPUs with little load, (A, K)
-    others: IntArray  # experts on those, (A, K, S)
+    gpu: IntArray  # (A,)
+    load: FloatArray  # (A,)
+    experts: IntArray  # (A, S)
 
     def of(self, chosen: IntArray) -> Sight:
         """Some of the rows."""
-        return Sight(
-            self.rows[chosen],
-            self.gpu[chosen],
-            self.load[chosen],
-            self.experts[chosen],
-            self.cool[chosen],
-            self.others[chosen],
-        )
+        return Sight(self.rows[chosen], self.gpu[chosen], self.load[chosen], self.experts[chosen])
+
+
+class Spare(NamedTuple):
+    """Slots whose replica can be given up, row after row, each shape (K,)."""
+
+    at: IntArray  # index into the rows of a sight
+    gpu: IntArray
+    slot: IntArray
+    expert: IntArray
+    grows: FloatArray  # what each other replica carries more then
 
 
 def repair(seats: Seats, target: FloatArray, rules: Rules) -> None:
     """Lower the busiest GPU of every row until its balance is `target`, shape (R,), or nothing helps."""
     search = _Search(seats, rules)
-    stuck = np.zeros(len(target), bool)
+    most = np.where(seats.mean > 0.0, target * seats.mean, np.inf)
+    rows = np.arange(len(target))
     for _ in range(100 + seats.slots[0].size):
-        rows = np.flatnonzero((seats.balance > target) & ~stuck)
+        rows = rows[(seats.load[rows].max(axis=1) > most[rows]) & (seats.copies[rows] < rules.copies[rows])]
         if rows.size == 0:
             return
-        stuck[rows[~search.step(rows)]] = True
+        rows = rows[search.step(rows)]
 
 
 class _Search:
@@ -93,138 +101,155 @@ class _Search:
 
     def __init__(self, seats: Seats, rules: Rules) -> None:
         self.seats, self.rules = seats, rules
-        gpus, slots = seats.slots.shape[1:]
-        self.cool = min(max(FEWEST_COOL, PAIRS // slots**2), gpus - 1)
+        _, self.gpus, self.experts = seats.price.shape
+        self.cool = min(max(FEWEST_COOL, PAIRS // seats.slots.shape[2] ** 2), self.gpus)
         self.rng = np.random.default_rng(rules.seed)
+        self.share, self.price = seats.share.reshape(-1), seats.price.reshape(-1)  # views: what changes is seen
 
     def step(self, rows: IntArray) -> BoolArray:
         """Do the best operation on each of some rows; returns whether there was one."""
-        sight = self._look(rows)
-        swapped = self._swap(sight)
+        gpu = self.seats.load[rows].argmax(axis=1)
+        sight = Sight(rows, gpu, self.seats.load[rows, gpu], self.seats.slots[rows, gpu])
+        swapped = self._swap(sight, self.cool)
         done = swapped.worth > 0.0
         if self.rules.swaps_only:
             self._do(self._do_swap, sight, swapped, done)
-            return done
-        shared = self._share(sight)
-        shares = shared.worth > swapped.worth
-        self._do(self._do_swap, sight, swapped, done & ~shares)
-        self._do(self._do_share, sight, shared, shares)
-        done |= shares
+        else:
+            shared = self._share(sight)
+            shares = shared.worth > np.maximum(swapped.worth, 0.0)
+            self._do(self._do_swap, sight, swapped, done & ~shares)
+            self._do(self._do_share, sight, shared, shares)
+            done |= shares
         left = np.flatnonzero(~done)
         if left.size:
             done[left] = self._last_resort(sight.of(left))
         return done
 
     def _last_resort(self, sight: Sight) -> BoolArray:
-        replaced = self._replace(sight)
-        self._do(self._do_replace, sight, replaced, replaced.worth > 0.0)
-        return np.asarray(replaced.worth > 0.0)
+        """What nothing else helps: a swap with any GPU, and another expert for a spare replica."""
+        done = np.zeros(len(sight.rows), bool)
+        if self.cool < self.gpus:
+            swapped = self._swap(sight, self.gpus)
+            done = swapped.worth > 0.0
+            self._do(self._do_swap, sight, swapped, done)
+        left = np.flatnonzero(~done)
+        if left.size and not self.rules.swaps_only:
+            replaced = self._replace(sight.of(left))
+            self._do(self._do_replace, sight.of(left), replaced, replaced.worth > 0.0)
+            done[left] = replaced.worth > 0.0
+        return done
 
     def _do(self, how: Callable[[Sight, Place], None], sight: Sight, found: Found, where: BoolArray) -> None:
         chosen = np.flatnonzero(where)
         if chosen.size:
             how(sight.of(chosen), tuple(place[chosen] for place in found.place))
 
-    def _look(self, rows: IntArray) -> Sight:
-        load, at = self.seats.load[rows], np.arange(len(rows))
-        slots = self.seats.slots[rows]
-        gpu = load.argmax(axis=1)
-        cool = np.argpartition(load, max(self.cool - 1, 0), axis=1)[:, : self.cool]
-        return Sight(rows, gpu, load[at, gpu], slots[at, gpu], cool, slots[at[:, None], cool])
+    def _swap(self, s: Sight, most_cool: int) -> Found:
+        """Tries every slot of the busiest GPU with every slot of the cool ones, in rows that are long for numpy."""
+        cool, load = self._cool(s, most_cool)
+        slots = self.seats.slots.shape[2]
+        a, b = s.experts[:, :, None], self.seats.slots[s.rows[:, None], cool].reshape(len(cool), 1, -1)
+        of_row, on_hot = (s.rows * self.experts)[:, None, None], self._on(s.rows, s.gpu)[:, None, None]
+        on_cool = np.repeat(self._on(s.rows[:, None], cool), slots, axis=1)[:, None, :]
+        less = self.share.take(of_row + a) - self.share.take(of_row + b)
+        gain = np.minimum(less, np.repeat(s.load[:, None] - load, slots, axis=1)[:, None, :] - less)
+        of_a = self.price.take(on_cool + a) - self.price.take(on_hot + a)
+        of_b = self.price.take(on_hot + b) - self.price.take(on_cool + b) + np.int8(2 * TAKEN)
+        worth, (mine, place) = self._best(s, gain, of_a + of_b)
+        at, other = np.divmod(place, slots)
+        return Found(worth, (cool[np.arange(len(cool)), at], mine, other))
 
-    def _swap(self, s: Sight) -> Found:
-        seats, at = self.seats, s.rows[:, None, None]
-        gpu, hot = s.cool[:, :, None], s.gpu[:, None, None]
-        a, b = s.experts[:, None, :], s.others
-        load = seats.load[s.rows[:, None], s.cool][:, :, None, None]
-        less = seats.share[at, a][..., None] - seats.share[at, b][:, :, None, :]
-        gain = np.minimum(less, s.load[:, None, None, None] - load - less)
-        twice = seats.present[at, gpu, a][..., None] | seats.present[at, hot, b][:, :, None, :]
-        of_a = seats.held[at, hot, a].astype(np.int8) - seats.held[at, gpu, a]
-        of_b = seats.held[at, gpu, b].astype(np.int8) - seats.held[at, hot, b]
-        return self._best(s, np.where(twice, -1.0, gain), of_a[..., None] + of_b[:, :, None, :])
+    def _cool(self, s: Sight, most: int) -> tuple[IntArray, FloatArray]:
+        """GPUs with little load, and that, each (A, K)."""
+        load = self.seats.load[s.rows]
+        if most >= self.gpus:
+            return np.broadcast_to(np.arange(self.gpus), load.shape), load
+        cool = np.argpartition(load, most - 1, axis=1)[:, :most]
+        return cool, np.take_along_axis(load, cool, axis=1)
+
+    def _on(self, rows: IntArray, gpu: IntArray) -> IntArray:
+        """Where the prices of a GPU begin."""
+        return np.asarray((rows * self.gpus + gpu) * self.experts)
 
     def _do_swap(self, s: Sight, place: Place) -> None:
         cool, mine, other = place
-        self.seats.swap(s.rows, (s.gpu, mine), (s.cool[np.arange(len(s.rows)), cool], other))
+        self.seats.swap(s.rows, (s.gpu, mine), (cool, other))
 
     def _share(self, s: Sight) -> Found:
         """Tries the heaviest experts of the busiest GPU and all slots with a spare replica."""
-        seats, rows = self.seats, s.rows[:, None]
-        gpu, slot = self._spare_slots(s)
-        a, b = self._heaviest(s), seats.slots[rows, gpu, slot]
-        less, more, grows = self._after(rows, a, 1), *self._growth(rows, b)
-        allowed = self._may_go(s, b, more, grows)
-        here = (s.load[:, None] - seats.share[rows, a] + less)[:, :, None]
-        here = here + np.where(seats.present[rows, s.gpu[:, None], b], grows, 0.0)[:, None]
-        there = (seats.load[rows, gpu] - seats.share[rows, b])[:, None] + less[:, :, None]
-        at, here_too = rows[:, :, None], gpu[:, None]
-        twice = seats.present[at, here_too, a[:, :, None]] | ~allowed[:, None]
-        gives = seats.held[rows, gpu, b][:, None].astype(np.int8) - seats.held[at, here_too, a[:, :, None]]
-        gain = s.load[:, None, None] - np.maximum(here, there)
-        worth, (heavy, spare) = self._best(s, np.where(twice, -1.0, gain), gives)
-        one = np.arange(len(s.rows))
-        return Found(worth, (gpu[one, spare], slot[one, spare], a[one, heavy]))
+        seats, spare, at = self.seats, self._spare(s), np.arange(len(s.rows))[:, None]
+        share = self.share.take((s.rows * self.experts)[:, None] + s.experts)
+        heavy = np.argsort(-share, axis=1, kind="stable")[:, :HEAVY]
+        a, rows = s.experts[at, heavy], s.rows[spare.at]
+        after = seats.loads[s.rows[:, None], a] / (seats.count[s.rows[:, None], a] + 1)
+        here = (s.load[:, None] - share[at, heavy] + after)[spare.at]
+        beside = self.price.take(self._on(s.rows, s.gpu)[spare.at] + spare.expert) >= TAKEN
+        here += np.where(beside, spare.grows, 0.0)[:, None]
+        there = (seats.load[rows, spare.gpu] - self.share.take(rows * self.experts + spare.expert))[:, None]
+        gain = s.load[spare.at][:, None] - np.maximum(here, there + after[spare.at])
+        on = self._on(rows, spare.gpu)
+        cost = self.price.take(on[:, None] + a[spare.at]) - self.price.take(on + spare.expert)[:, None]
+        return self._best_spare(s, spare, a, (gain, cost + np.int8(TAKEN + LESS)))
+
+    def _best_spare(self, s: Sight, spare: Spare, a: IntArray, tried: tuple[FloatArray, Codes]) -> Found:
+        """The best of what is tried, a row for each spare replica and a column for each expert."""
+        gain, cost = tried
+        worth = self._blurred(s.rows[spare.at], gain * WORTH.take(cost))
+        worth[gain <= (LEAST * s.load[spare.at])[:, None]] = -1.0
+        heavy = worth.argmax(axis=1)
+        best = worth[np.arange(len(worth)), heavy]
+        most, chosen = np.full(len(s.rows), -1.0), np.zeros(len(s.rows), np.int64)
+        starts = np.flatnonzero(np.diff(spare.at, prepend=-1))
+        if starts.size == 0:
+            return Found(most, (chosen, chosen, chosen))
+        most[spare.at[starts]] = np.maximum.reduceat(best, starts)
+        hits = np.flatnonzero(best == most[spare.at])[::-1]
+        chosen[spare.at[hits]] = hits  # the first of equals
+        return Found(most, (spare.gpu[chosen], spare.slot[chosen], a[np.arange(len(a)), heavy[chosen]]))
 
     def _do_share(self, s: Sight, place: Place) -> None:
         gpu, slot, expert = place
         self.seats.put(s.rows, gpu, slot, expert)
 
+    def _spare(self, s: Sight) -> Spare:
+        """What has other replicas that are neither too heavy without it, nor then make a GPU as busy as the busiest."""
+        seats, rows = self.seats, s.rows[:, None]
+        fewer = seats.count[s.rows] - 1
+        after = np.where(fewer > 0, seats.loads[s.rows] / np.maximum(fewer, 1), np.inf)
+        grows = np.where(after <= self.rules.most[rows], after - seats.share[s.rows], np.inf).reshape(-1)
+        key = seats.slots[s.rows].reshape(len(s.rows), -1) + np.arange(len(s.rows))[:, None] * self.experts
+        at, place = np.nonzero(grows.take(key) < s.load[:, None])
+        key, (gpu, slot) = key[at, place], np.divmod(place, seats.slots.shape[2])
+        busiest = np.zeros(len(grows))
+        np.maximum.at(busiest, key, np.where(gpu == s.gpu[at], 0.0, seats.load[s.rows[at], gpu]))
+        fits = busiest.take(key) + grows.take(key) < s.load[at] * (1.0 - LEAST)
+        key, at = key[fits], at[fits]
+        return Spare(at, gpu[fits], slot[fits], key - at * self.experts, grows.take(key))
+
     def _replace(self, s: Sight) -> Found:
-        seats, rows, hot = self.seats, s.rows[:, None], s.gpu[:, None]
-        a, c = s.experts, np.arange(seats.loads.shape[1])[None, :]
-        more, grows = self._growth(rows, a)
-        less = seats.share[rows, a][:, :, None] - self._after(rows, c, 1)[:, None, :]
-        never = seats.present[rows, hot, c][:, None, :] | ~self._may_go(s, a, more, grows)[:, :, None]
-        gives = seats.held[rows, hot, a][:, :, None].astype(np.int8) - seats.held[rows, hot, c][:, None, :]
-        return self._best(s, np.where(never, -1.0, less), gives)
+        seats, rows, spare = self.seats, s.rows[:, None], self._spare(s)
+        may_go = np.zeros(s.experts.shape, bool)
+        mine = spare.gpu == s.gpu[spare.at]
+        may_go[spare.at[mine], spare.slot[mine]] = True
+        less = seats.share[rows, s.experts][:, :, None] - (seats.loads[s.rows] / (seats.count[s.rows] + 1))[:, None, :]
+        on_hot = self._on(s.rows, s.gpu)[:, None]
+        bring, keep = self.price.take(on_hot + np.arange(self.experts)), self.price.take(on_hot + s.experts)
+        cost = bring[:, None, :] - keep[:, :, None] + np.int8(TAKEN)
+        return self._best(s, np.where(may_go[:, :, None], less, -1.0), cost)
 
     def _do_replace(self, s: Sight, place: Place) -> None:
         mine, expert = place
         self.seats.put(s.rows, s.gpu, mine, expert)
 
-    def _spare_slots(self, s: Sight) -> tuple[IntArray, IntArray]:
-        """GPU and slot of what has other replicas, and some more for those with few, each (A, n)."""
-        seats = self.seats
-        slots = seats.slots[s.rows].reshape(len(s.rows), -1)
-        spare = np.take_along_axis(seats.count[s.rows], slots, axis=1) > 1
-        most = max(int(spare.sum(axis=1).max()), 1)
-        chosen = np.argsort(~spare, axis=1, kind="stable")[:, :most]
-        gpu, slot = np.divmod(chosen, seats.slots.shape[2])
-        return gpu, slot
-
-    def _heaviest(self, s: Sight) -> IntArray:
-        order = np.argsort(-self.seats.share[s.rows[:, None], s.experts], axis=1, kind="stable")
-        return np.take_along_axis(s.experts, order[:, :HEAVY], axis=1)
-
-    def _after(self, rows: IntArray, experts: IntArray, more: int) -> FloatArray:
-        """Load of one replica when there are more or fewer."""
-        return np.asarray(self.seats.loads[rows, experts] / np.maximum(self.seats.count[rows, experts] + more, 1))
-
-    def _growth(self, rows: IntArray, experts: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Load of each other replica when one is given up, and how much more that is."""
-        after = self._after(rows, experts, -1)
-        return after, after - self.seats.share[rows, experts]
-
-    def _may_go(self, s: Sight, experts: IntArray, after: FloatArray, grows: FloatArray) -> BoolArray:
-        """Whether a replica can be given up without making another GPU as busy as the busiest one."""
-        seats, at = self.seats, np.arange(len(s.rows))
-        load = seats.load[s.rows].copy()
-        load[at, s.gpu] = 0.0
-        highest = np.zeros((len(at), seats.loads.shape[1]))
-        slots = seats.slots[s.rows]
-        np.maximum.at(highest, (at[:, None, None], slots), load[:, :, None])
-        busiest = np.take_along_axis(highest, experts, axis=1) + grows
-        others = seats.count[s.rows[:, None], experts] > 1
-        return others & (busiest < s.load[:, None] * (1.0 - LEAST)) & (after <= self.rules.most[s.rows][:, None])
-
-    def _best(self, s: Sight, gain: FloatArray, cost: NDArray[np.int8]) -> Found:
-        worth = gain / (np.maximum(cost, 0) + FREE)
-        least = (LEAST * s.load).reshape(-1, *([1] * (gain.ndim - 1)))
-        if self.rules.noise is not None:
-            blur = self.rules.noise[s.rows].reshape(least.shape)
-            worth *= np.exp(blur * self.rng.standard_normal(worth.shape))
-        worth[(gain <= least) | (cost < 0)] = -1.0
-        flat = worth.reshape(len(worth), -1)
+    def _best(self, s: Sight, gain: FloatArray, cost: Codes) -> Found:
+        worth = self._blurred(s.rows, gain * WORTH.take(cost + np.int8(LESS)))
+        flat, at = worth.reshape(len(worth), -1), np.arange(len(worth))
         place = flat.argmax(axis=1)
-        return Found(flat[np.arange(len(flat)), place], np.unravel_index(place, worth.shape[1:]))
+        enough = gain.reshape(flat.shape)[at, place] > LEAST * s.load
+        return Found(np.where(enough, flat[at, place], -1.0), np.unravel_index(place, worth.shape[1:]))
+
+    def _blurred(self, rows: IntArray, worth: FloatArray) -> FloatArray:
+        if self.rules.noise is not None:
+            blur = self.rules.noise[rows].reshape(-1, *([1] * (worth.ndim - 1)))
+            worth *= np.exp(blur * self.rng.standard_normal(worth.shape))
+        return worth

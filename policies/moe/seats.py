@@ -1,16 +1,19 @@
-"""Experts in the slots of GPUs, with replicas and loads kept up to date while slots change: what a search works on.
+"""Experts in slots of GPUs, with replicas, loads and copies kept up to date as slots change: what a search works on.
 
-Rows are independent layers, or several attempts at one. Nothing here knows what a copy is worth; `repair` does.
+Rows are independent layers, or several attempts at one. `price` says what it costs to bring an expert to a GPU: a copy
+where the GPU did not hold it at the start, and TAKEN where it stands there now, which no operation may pay.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.moe.placement import EMPTY, IntArray, gpu_loads, members, replicas
+
+TAKEN = 16  # far above the copies of any operation
 
 
 class Seats:
@@ -26,7 +29,10 @@ class Seats:
         self.loads, self.slots, self.held = loads, slots, held
         self.count = replicas(slots, loads.shape[1])
         self.share = loads / np.maximum(self.count, 1)
-        self.present = members(slots, loads.shape[1])
+        present = members(slots, loads.shape[1])
+        self.price = np.where(held, np.int8(0), np.int8(1))
+        self.price += np.int8(TAKEN) * present
+        self.copies = np.asarray((present & ~held).sum(axis=(1, 2)))  # experts that are where they were not, (R,)
         self.load = gpu_loads(loads, slots)
         self.mean = loads.sum(axis=1) / slots.shape[1]
 
@@ -40,10 +46,9 @@ class Seats:
         mean = np.where(self.mean > 0.0, self.mean, 1.0)
         return np.asarray(np.where(self.mean > 0.0, self.load.max(axis=1) / mean, 1.0))
 
-    @property
-    def copies(self) -> IntArray:
-        """Experts that are where they were not, shape (R,)."""
-        return np.asarray((self.present & ~self.held).sum(axis=(1, 2)))
+    def has(self, *place: Any) -> BoolArray:
+        """Whether experts stand on GPUs, by any index of (R, M, E)."""
+        return np.asarray(self.price[place] >= TAKEN)
 
     def put(self, rows: IntArray, gpu: IntArray, slot: IntArray, expert: IntArray) -> None:
         """Write an expert into one slot of each of some rows, over what stands there."""
@@ -52,7 +57,7 @@ class Seats:
         self._take(rows[there], gpu[there], before[there])
         self.slots[rows, gpu, slot] = expert
         self._count(rows, expert, 1)
-        self.present[rows, gpu, expert] = True
+        self._bring(rows, gpu, expert)
         self.load[rows, gpu] += self.share[rows, expert]
 
     def free(self, rows: IntArray, gpu: IntArray, slot: IntArray) -> None:
@@ -65,20 +70,30 @@ class Seats:
         (gpu, slot), (to_gpu, to_slot) = one, other
         a, b = self.slots[rows, gpu, slot], self.slots[rows, to_gpu, to_slot]
         self.slots[rows, gpu, slot], self.slots[rows, to_gpu, to_slot] = b, a
-        self.present[rows, gpu, a] = self.present[rows, to_gpu, b] = False
-        self.present[rows, gpu, b] = self.present[rows, to_gpu, a] = True
+        self._leave(rows, gpu, a)
+        self._leave(rows, to_gpu, b)
+        self._bring(rows, gpu, b)
+        self._bring(rows, to_gpu, a)
         more = self.share[rows, b] - self.share[rows, a]
         self.load[rows, gpu] += more
         self.load[rows, to_gpu] -= more
 
     def _take(self, rows: IntArray, gpu: IntArray, expert: IntArray) -> None:
         self.load[rows, gpu] -= self.share[rows, expert]
-        self.present[rows, gpu, expert] = False
+        self._leave(rows, gpu, expert)
         self._count(rows, expert, -1)
+
+    def _bring(self, rows: IntArray, gpu: IntArray, expert: IntArray) -> None:
+        self.copies[rows] += self.price[rows, gpu, expert]
+        self.price[rows, gpu, expert] += np.int8(TAKEN)
+
+    def _leave(self, rows: IntArray, gpu: IntArray, expert: IntArray) -> None:
+        self.price[rows, gpu, expert] -= np.int8(TAKEN)
+        self.copies[rows] -= self.price[rows, gpu, expert]
 
     def _count(self, rows: IntArray, expert: IntArray, more: int) -> None:
         """Change the number of replicas, and so what each of them carries."""
         count = self.count[rows, expert] + more
         share = self.loads[rows, expert] / np.maximum(count, 1)
-        self.load[rows] += self.present[rows, :, expert] * (share - self.share[rows, expert])[:, None]
+        self.load[rows] += self.has(rows, slice(None), expert) * (share - self.share[rows, expert])[:, None]
         self.count[rows, expert], self.share[rows, expert] = count, share

@@ -48,10 +48,10 @@ def aimed(seats: Seats, slots: int, counts: IntArray) -> Seats:
     seats = _fold(seats, slots)
     counts = counts.copy()
     final = seats.loads / counts
-    load = np.where(seats.present, final[:, None, :], 0.0).sum(axis=2)
+    load = np.where(seats.has(...), final[:, None, :], 0.0).sum(axis=2)
     while (rows := np.flatnonzero((seats.count < counts).any(axis=1))).size:
         expert = np.where(seats.count[rows] < counts[rows], final[rows], -1.0).argmax(axis=1)
-        room = (seats.slots[rows] == EMPTY).any(axis=2) & ~seats.present[rows, :, expert]
+        room = (seats.slots[rows] == EMPTY).any(axis=2) & ~seats.has(rows, slice(None), expert)
         gpu = np.where(room, load[rows], np.inf).argmin(axis=1)
         beside = np.flatnonzero(~room.any(axis=1))  # where the GPUs that have it are the only ones with a free slot
         if beside.size:
@@ -71,9 +71,9 @@ def _make_room(seats: Seats, rows: IntArray, expert: IntArray, weights: tuple[Fl
     load, final = weights
     at = np.arange(len(rows))
     roomy = (seats.slots[rows] == EMPTY).any(axis=2).argmax(axis=1)
-    gpu = np.where(seats.present[rows, :, expert], np.inf, load[rows]).argmin(axis=1)
+    gpu = np.where(seats.has(rows, slice(None), expert), np.inf, load[rows]).argmin(axis=1)
     there = seats.slots[rows, gpu]
-    light = np.where(seats.present[rows[:, None], roomy[:, None], there], np.inf, final[rows[:, None], there])
+    light = np.where(seats.has(rows[:, None], roomy[:, None], there), np.inf, final[rows[:, None], there])
     slot = light.argmin(axis=1)
     moved = there[at, slot]
     seats.put(rows, roomy, (seats.slots[rows, roomy] == EMPTY).argmax(axis=1), moved)
@@ -89,7 +89,7 @@ def _drop(seats: Seats, counts: IntArray, slots: int) -> None:
         expert = np.where(seats.count[rows] > counts[rows], seats.loads[rows], -1.0).argmax(axis=1)
         full = (seats.slots[rows] != EMPTY).sum(axis=2) > slots
         worth = seats.load[rows] + np.where(full, seats.loads[rows].sum(axis=1)[:, None], 0.0)
-        gpu = np.where(seats.present[rows, :, expert], worth, -1.0).argmax(axis=1)
+        gpu = np.where(seats.has(rows, slice(None), expert), worth, -1.0).argmax(axis=1)
         seats.free(rows, gpu, (seats.slots[rows, gpu] == expert[:, None]).argmax(axis=1))
 
 
@@ -166,21 +166,21 @@ def _given_up(seats: Seats, rows: IntArray, expert: IntArray) -> FloatArray:
     mean = np.maximum(seats.mean[at], np.finfo(float).tiny)
     after = seats.loads[at, slots] / np.maximum(seats.count[at, slots] - 1, 1)
     useful = (seats.count[at, slots] > 1) & (after < RELIEF * seats.share[rows, expert][:, None, None])
-    copied = ~seats.held[at, np.arange(slots.shape[1])[None, :, None], slots]
+    copied = seats.price[at, np.arange(slots.shape[1])[None, :, None], slots] & 1
     worth = np.where(useful, (after + 1e-3 * seats.load[rows][:, :, None]) / mean - 0.05 * copied, np.inf)
     worth = np.where(slots == EMPTY, seats.load[rows][:, :, None] / mean - 1e6, worth)  # free slots first
-    twice = seats.present[rows, :, expert][:, :, None]
+    twice = seats.has(rows, slice(None), expert)[:, :, None]
     return np.where(twice, np.inf, worth)
 
 
 def _fill(seats: Seats) -> None:
     """Give every free slot a replica: the GPU with least load first, the expert that is relieved most and fits."""
-    left = np.minimum((seats.slots == EMPTY).sum(axis=2), seats.loads.shape[1] - seats.present.sum(axis=2))
+    left = np.minimum((seats.slots == EMPTY).sum(axis=2), seats.loads.shape[1] - seats.has(...).sum(axis=2))
     while (rows := np.flatnonzero(left.any(axis=1))).size:
         gpu = np.where(left[rows] > 0, seats.load[rows], np.inf).argmin(axis=1)
         room = (seats.mean[rows] - seats.load[rows, gpu]) / left[rows, gpu]
         after = seats.loads[rows] / (seats.count[rows] + 1)
         worth = np.where(after <= FITS * room[:, None], seats.share[rows], -after)
-        expert = np.where(seats.present[rows, gpu], -np.inf, worth).argmax(axis=1)
+        expert = np.where(seats.has(rows, gpu), -np.inf, worth).argmax(axis=1)
         seats.put(rows, gpu, (seats.slots[rows, gpu] == EMPTY).argmax(axis=1), expert)
         left[rows, gpu] -= 1

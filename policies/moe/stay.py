@@ -2,12 +2,15 @@
 
 Layers are planned one by one. What is kept is tried as it is, with free slots filled: what is balanced already stays.
 Several attempts start from it (`start`) and lower the busiest GPU by the operations that cost fewest copies (`repair`),
-until the layer's balance is reached; the attempt with fewest copies is taken. A small layer is tried many more times,
-with the worth of operations blurred. Where nothing else reaches the balance, a placement from scratch does, with GPUs
-called so that they keep what they can (`relabel`).
+until the layer's balance is reached; the attempt with fewest copies is taken. Small layers get all attempts, many times
+over with the worth of operations blurred. Large ones get the two or three that are worth their time for their slots and
+their hottest expert. Where nothing else reaches the balance, a placement from scratch does, with GPUs called so that
+they keep what they can (`relabel`).
 
 A balance below what a placement from scratch reaches (`balance`, and `improve` where slots are few) is taken as one at
-what that reaches. Attempts neither depend on the balance nor are ended by what another one found: so more tolerance
+what that reaches, and in large layers of more than two slots at a percent more: the last percent costs two thirds of
+all copies there, and is gone with the next window of traffic. Which attempts are made does not depend on the balance,
+and one ends early only when its copies are as many as the best one's, as it never takes a copy back: so more tolerance
 never costs copies. They work on experts and GPUs in an order of their own (`order`), so names are of no consequence.
 """
 
@@ -36,10 +39,14 @@ from foresail.policies.moe.replicate import replicate
 from foresail.policies.moe.seats import Seats
 from foresail.policies.moe.start import aimed, near
 
-SMALL_SLOTS = 4096  # of all layers together, up to which they are tried again and again
-MOST_TRIES = 64
+NEVER = np.iinfo(np.int64).max
+SMALL_SLOTS = 4096  # of all layers and tries together
+FEWEST_TRIES, MOST_TRIES = 4, 64  # layers that would have fewer are large
 BLUR = 1.0  # of the most blurred try; the first is not blurred
-HEAVY_REPLICA, LIGHT_REPLICA = 0.6, 0.4  # of a GPU's mean load, above which an expert is given more replicas first
+SWAPS, ALL = True, False  # operations: whether the number of replicas stays
+HEAVY, LIGHT = 0.6, 0.4  # of a GPU's mean load, above which an expert is given more replicas first
+HOT = 9.0  # mean loads of a GPU that the hottest expert has, from which layers need other attempts
+SLACK = 1.01  # of the balance from scratch, which large layers reach with a third of its copies
 MANY_SLOTS = 6  # from which one replica more or less may balance a GPU that swaps cannot
 ROUNDING = 1e-9
 
@@ -66,27 +73,78 @@ class Plan:
         return self.balance <= self.target * (1.0 + 2 * ROUNDING)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """A way to a plan.
+    """A start, and ways from it to a plan.
 
     Args:
         most: Share of a GPU's mean load above which an expert is given more replicas first; None: all have as many as
             in a placement from scratch.
-        swaps_only: Whether the number of replicas stays while the busiest GPU is made lighter.
+        ways: Whether the number of replicas stays while the busiest GPU is made lighter, and the layers in which that
+            is tried; the first way has all of them.
     """
 
     most: float | None
-    swaps_only: bool
+    ways: tuple[tuple[bool, IntArray], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Best:
-    """The best plan so far of every layer, in the order of `order`."""
+    """The best plan so far of every layer, in the order of `order`; changed in place."""
 
     slots: IntArray
     copies: IntArray
     balance: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is searched: layers in the order of `order`, and what each is to reach.
+
+    Args:
+        ordered: Experts and GPUs.
+        held: What each GPU holds now, shape (L, M, E).
+        slots: Of a GPU that can be of use.
+        target: Balance, shape (L,).
+        tries: Of each attempt.
+        grows: Whether GPUs come.
+        gives: Whether a GPU has fewer slots than now: experts must leave, and few fit where others left.
+    """
+
+    ordered: Ordered
+    held: BoolArray
+    slots: int
+    target: FloatArray
+    tries: int
+    grows: bool
+    gives: bool
+
+    @property
+    def gpus(self) -> int:
+        """There shall be."""
+        return int(self.held.shape[1])
+
+    @property
+    def most(self) -> FloatArray:
+        """The target with room for rounding."""
+        return self.target * (1.0 + 2 * ROUNDING)
+
+    def kept(self, layers: IntArray) -> Seats:
+        """What is where now."""
+        there = self.ordered.slots[layers]
+        slots = np.full((*there.shape[:2], max(there.shape[2], self.slots)), EMPTY)
+        slots[:, :, : there.shape[2]] = there
+        return Seats(self.ordered.loads[layers], slots, self.held[layers])
+
+
+def _make_work(ordered: Ordered, change: Change, tau: float, reach: FloatArray) -> _Work:
+    slots = change.filled
+    tries = min(SMALL_SLOTS // max(len(reach) * change.gpus * slots, 1), MOST_TRIES)
+    tries = tries if tries >= FEWEST_TRIES else 1
+    slack = 1.0 if tries > 1 or slots <= PAIR else SLACK
+    held = members(ordered.slots, change.loads.shape[1])
+    grows, gives = change.gpus > int(change.survivors.sum()), slots < change.current.shape[2]
+    return _Work(ordered, held, slots, np.maximum(tau, slack * reach), tries, grows, gives)
 
 
 def stay(change: Change, tau: float) -> Plan:
@@ -98,8 +156,8 @@ def stay(change: Change, tau: float) -> Plan:
     """
     ordered = in_order(change)
     counts, reach = _from_scratch_at_best(ordered, change)
-    target = np.maximum(tau, reach)
-    best = _search(ordered, change, counts, target)
+    work = _make_work(ordered, change, tau, reach)
+    best, target = _search(work, counts), work.target
     placement = _seat(change, ordered.named(best.slots))
     scratch = place(change.loads, change.gpus, change.slots)
     return Plan(placement, scratch, target, balance(change.loads, placement))
@@ -118,87 +176,88 @@ def _from_scratch_at_best(ordered: Ordered, change: Change) -> tuple[list[IntArr
     return counts, np.minimum(reach, balance(ordered.loads, better))
 
 
-def _search(ordered: Ordered, change: Change, counts: list[IntArray], target: FloatArray) -> _Best:
-    layers, gpus, slots = len(target), change.gpus, change.filled
-    best = _Best(
-        np.full((layers, gpus, slots), EMPTY), np.full(layers, np.iinfo(np.int64).max), np.full(layers, np.inf)
-    )
-    best = _better(best, near(_kept(ordered, change), slots, np.full(layers, np.inf)), target, 1)
-    tries = min(max(SMALL_SLOTS // (layers * gpus * slots), 1), MOST_TRIES)
-    for attempt in _attempts(change, tries):
-        for wanted in counts if attempt.most is None else counts[:1]:
-            seats = _attempt(attempt, ordered, change, (wanted, target, tries))
-            best = _better(best, seats, target, tries)
-    missed = np.flatnonzero(best.balance > target * (1.0 + 2 * ROUNDING))
-    if tries > 1 or missed.size:
-        best = _better(best, _from_scratch(ordered, change, counts[-1]), target, 1)
+def _search(work: _Work, counts: list[IntArray]) -> _Best:
+    layers, gpus, slots = len(work.target), work.gpus, work.slots
+    every = np.arange(layers)
+    best = _Best(np.full((layers, gpus, slots), EMPTY), np.full(layers, NEVER), np.full(layers, np.inf))
+    _better(best, near(work.kept(every), slots, np.full(layers, np.inf)), work, every)
+    for attempt in _attempts(work):
+        for wanted in (counts if work.tries > 1 else counts[-1:]) if attempt.most is None else counts[:1]:
+            _try(attempt, work, wanted, best)
+    missed = np.flatnonzero(best.balance > work.most) if work.tries == 1 else every
+    if missed.size:
+        _better(best, _from_scratch(work, counts[-1], missed), work, missed)
     return best
 
 
-def _from_scratch(ordered: Ordered, change: Change, counts: IntArray) -> Seats:
-    """No attempt: what is always possible."""
-    held = members(ordered.slots, ordered.loads.shape[1])
-    packed = pack(ordered.loads / counts, counts, change.gpus, change.filled)
-    return Seats(ordered.loads, relabel(packed, held), held)
+def _attempts(work: _Work) -> Iterator[Attempt]:
+    """Those that are worth their time, and the layers in which they are: a small one is worth all."""
+    every = np.arange(len(work.target))
+    if work.tries > 1:
+        yield from (Attempt(most, ((ALL, every), (SWAPS, every))) for most in (HEAVY, LIGHT, None))
+        return
+    if work.slots <= PAIR:  # the number of replicas decides
+        yield Attempt(None, ((SWAPS, every),))
+        return
+    hot = work.ordered.loads[:, 0] > HOT * work.ordered.loads.sum(axis=1) / work.gpus
+    calm, hot = np.flatnonzero(~hot), np.flatnonzero(hot)
+    if work.gives or work.slots < MANY_SLOTS:
+        yield Attempt(LIGHT if work.grows else HEAVY, ((SWAPS if work.slots < MANY_SLOTS else ALL, calm),))
+        yield Attempt(None, ((SWAPS, every), (ALL, hot)))
+    elif work.grows:
+        yield Attempt(LIGHT, ((ALL, every),))
+        yield Attempt(None, ((SWAPS, hot),))
+    else:
+        yield Attempt(HEAVY, ((SWAPS, every), (ALL, hot)))
+        yield Attempt(None, ((SWAPS, calm),))
+        yield Attempt(None, ((ALL, hot),))
 
 
-def _attempts(change: Change, tries: int) -> Iterator[Attempt]:
-    """Those that are worth their time: a small layer is worth all."""
-    grows = change.gpus > change.survivors.sum() and change.filled >= MANY_SLOTS
-    gives = change.filled < change.current.shape[2]  # slots: experts must leave, and few fit where others left
-    if tries > 1 or grows:
-        yield Attempt(HEAVY_REPLICA, swaps_only=False)
-    if tries > 1 or not grows:
-        yield Attempt(HEAVY_REPLICA, swaps_only=True)
-    if tries > 1 or (not gives and (grows or PAIR < change.filled < MANY_SLOTS)):  # of two, every replica is heavy
-        yield Attempt(LIGHT_REPLICA, swaps_only=True)
-    yield Attempt(None, swaps_only=True)
-    if tries > 1 or gives:
-        yield Attempt(None, swaps_only=False)
-    if tries > 1:
-        yield Attempt(LIGHT_REPLICA, swaps_only=False)
-
-
-def _attempt(attempt: Attempt, ordered: Ordered, change: Change, wanted: tuple[IntArray, FloatArray, int]) -> Seats:
+def _try(attempt: Attempt, work: _Work, counts: IntArray, best: _Best) -> None:
     """Try it, several times where layers are small: rows of a layer follow one another."""
-    counts, target, tries = wanted
-    seats = _kept(ordered, change)
-    most = np.maximum((attempt.most or HEAVY_REPLICA) * seats.mean, (ordered.loads / counts).max(axis=1))
-    aims = attempt.most is None
-    seats = aimed(seats, change.filled, counts) if aims else near(seats, change.filled, most)
-    noise = None if tries == 1 else np.tile(np.linspace(0.0, BLUR, tries), len(target))
-    rows = np.repeat(np.arange(len(target)), tries)
-    seats = seats.rows(rows)
-    repair(seats, target[rows] * (1.0 + ROUNDING), Rules(most[rows], attempt.swaps_only, noise))
-    return seats
+    layers = attempt.ways[0][1]
+    if layers.size == 0:
+        return
+    start, counts = work.kept(layers), counts[layers]
+    most = np.maximum((attempt.most or HEAVY) * start.mean, (start.loads / counts).max(axis=1))
+    start = aimed(start, work.slots, counts) if attempt.most is None else near(start, work.slots, most)
+    for swaps_only, chosen in attempt.ways:
+        if chosen.size:
+            rows = np.repeat(np.searchsorted(layers, chosen), work.tries)
+            seats = start.rows(rows)
+            beaten = np.where(best.balance <= work.most, best.copies, NEVER)[layers]  # nothing takes copies back
+            rules = Rules(most[rows], beaten[rows], swaps_only, _noise(work.tries, len(chosen)))
+            repair(seats, work.target[layers][rows] * (1.0 + ROUNDING), rules)
+            _better(best, seats, work, chosen)
 
 
-def _kept(ordered: Ordered, change: Change) -> Seats:
-    layers, gpus, there = ordered.slots.shape
-    slots = np.full((layers, gpus, max(there, change.filled)), EMPTY)
-    slots[:, :, :there] = ordered.slots
-    return Seats(ordered.loads, slots, members(ordered.slots, ordered.loads.shape[1]))
+def _noise(tries: int, layers: int) -> FloatArray | None:
+    return None if tries == 1 else np.tile(np.linspace(0.0, BLUR, tries), layers)
 
 
-def _better(best: _Best, seats: Seats, target: FloatArray, tries: int) -> _Best:
-    """Fewest copies of those that reach the target, else the lowest balance."""
-    layers = np.arange(len(target))
+def _from_scratch(work: _Work, counts: IntArray, layers: IntArray) -> Seats:
+    """No attempt: what is always possible."""
+    loads, held = work.ordered.loads[layers], work.held[layers]
+    packed = pack(loads / counts[layers], counts[layers], work.gpus, work.slots)
+    return Seats(loads, relabel(packed, held), held)
+
+
+def _better(best: _Best, seats: Seats, work: _Work, layers: IntArray) -> None:
+    """Keep the fewest copies of those that reach the target, else the lowest balance."""
+    at, tries = np.arange(len(layers)), len(seats.copies) // len(layers)
     copies, reached = seats.copies.reshape(-1, tries), seats.balance.reshape(-1, tries)
-    row = _rank(copies, reached, target[:, None]).argmin(axis=1)
-    copies, reached = copies[layers, row], reached[layers, row]
-    wins = _rank(copies, reached, target) < _rank(best.copies, best.balance, target)
-    slots = seats.slots.reshape(len(target), tries, *seats.slots.shape[1:])[layers, row]
-    return _Best(
-        np.where(wins[:, None, None], slots, best.slots),
-        np.where(wins, copies, best.copies),
-        np.where(wins, reached, best.balance),
-    )
+    row = _rank(copies, reached, work.most[layers, None]).argmin(axis=1)
+    copies, reached = copies[at, row], reached[at, row]
+    most = work.most[layers]
+    wins = _rank(copies, reached, most) < _rank(best.copies[layers], best.balance[layers], most)
+    chosen = layers[wins]
+    best.slots[chosen] = seats.slots.reshape(len(layers), tries, *seats.slots.shape[1:])[at, row][wins]
+    best.copies[chosen], best.balance[chosen] = copies[wins], reached[wins]
 
 
-def _rank(copies: IntArray, reached: FloatArray, target: FloatArray) -> FloatArray:
+def _rank(copies: IntArray, reached: FloatArray, most: FloatArray) -> FloatArray:
     """Lower is better: copies of what reaches the target, and the balance of what does not, which is worse."""
-    kept = reached <= target * (1.0 + 2 * ROUNDING)
-    return np.where(kept, copies + 1.0 / (1.0 + 1.0 / reached), 1e12 * reached)
+    return np.where(reached <= most, copies + 1.0 / (1.0 + 1.0 / reached), 1e12 * reached)
 
 
 def _seat(change: Change, chosen: IntArray) -> IntArray:

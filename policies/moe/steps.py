@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.domain.errors import ForesailError
+from foresail.domain.timeseries import BoolArray
 from foresail.policies.moe.placement import Change, IntArray, held, members
 
 STORAGE = -1  # where an expert is read from that no GPU holds
@@ -67,36 +68,40 @@ class Steps:
         yield from np.split(table, np.cumsum(np.bincount(self.wave))[:-1]) if self.wave.size else ()
 
 
-def steps(change: Change, placement: IntArray, budget: int | None = None) -> Steps:
+def steps(change: Change, placement: IntArray, budget: int | None = None, *, into: BoolArray | None = None) -> Steps:
     """The copies that lead to a placement.
 
     Args:
         change: What is where now.
         placement: That shall be, each expert at most once on a GPU, shape (L, M, S).
         budget: Experts that a GPU may receive in a wave; None: a layer a wave.
+        into: GPUs whose copies are wanted, shape (M,); None: all.
 
     Raises:
         BudgetError: The budget is below what one layer brings into a GPU; one of `slots` never is.
     """
-    layer, gpu, slot, expert = _copies(change, placement)
+    layer, gpu, slot, expert = _copies(change, placement, into)
     received = np.zeros((len(placement), change.gpus), np.int64)
     np.add.at(received, (layer, gpu), 1)
     wave_of = _waves(received, budget)
     source = _sources(change, layer, expert)
     wave = wave_of[layer]
     count = int(wave.max(initial=-1)) + 1
-    into, out = np.zeros((count, change.gpus), np.int64), np.zeros((count, len(change.keep)), np.int64)
-    np.add.at(into, (wave, gpu), 1)
+    came, went = np.zeros((count, change.gpus), np.int64), np.zeros((count, len(change.keep)), np.int64)
+    np.add.at(came, (wave, gpu), 1)
     read = source != STORAGE
-    np.add.at(out, (wave[read], source[read]), 1)
-    return Steps(wave, layer, gpu, slot, expert, source, into, out)
+    np.add.at(went, (wave[read], source[read]), 1)
+    return Steps(wave, layer, gpu, slot, expert, source, came, went)
 
 
-def _copies(change: Change, placement: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+def _copies(
+    change: Change, placement: IntArray, into: BoolArray | None
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Layer, GPU, slot and expert of each, layer by layer."""
     layers, gpus, _ = placement.shape
     padded = np.concatenate([held(change), np.ones((layers, gpus, 1), bool)], axis=2)  # EMPTY is no copy
-    layer, gpu, slot = np.nonzero(~np.take_along_axis(padded, placement, axis=2))
+    lacks = ~np.take_along_axis(padded, placement, axis=2)
+    layer, gpu, slot = np.nonzero(lacks if into is None else lacks & into[:, None])
     return layer, gpu, slot, placement[layer, gpu, slot]
 
 

@@ -6,10 +6,15 @@ import argparse
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foresail.cli.packages import check_plot
 from foresail.cli.values import png
 from foresail.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from foresail.cli.experts.case import Case
+    from foresail.policies.moe.limits import Refusal
 
 SUMMARY = "where experts go when GPUs are added, leave or stay"
 EXAMPLE = "foresail moe plan examples/moe/grow.json"
@@ -17,8 +22,10 @@ DESCRIPTION = """Plan where the experts of every layer go: few copies, the load 
 
 CASE is JSON (loads of experts, current experts of every slot, keep: the index that each GPU will have or -1, gpus,
 slots, tau) or NPZ with loads, current and keep. Exit 0: planned, even where the balance that is asked for cannot be
-reached, which the answer then says; 1: the staging budget is too small; 2: CASE or an option cannot be understood.
+reached, which the answer then says; 1: the staging budget is too small, or --engine cannot do it; 2: CASE or an option
+cannot be understood.
 """
+ENGINES = ("vllm", "sglang", "reference")
 MOST = 1e18
 
 
@@ -38,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         help="that a GPU may receive in one wave; needs --expert-bytes",
     )
+    parser.add_argument("--engine", choices=ENGINES, help="refuse what it cannot do, with the fewest and most GPUs")
+    parser.add_argument(
+        "--most-gpus",
+        metavar="M",
+        type=_count,
+        help="that the engine was started for: --elastic-ep-max-dp-size times a rank's (default: as many as now)",
+    )
+    parser.add_argument("--gpus-per-rank", metavar="R", type=_count, help="that come and go together (default: 1)")
     parser.add_argument("--output", metavar="FILE.npz", type=_npz, help="write the placement there")
     parser.add_argument(
         "--plot",
@@ -56,6 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     case = read_case(Path(arguments.case), Flags(arguments.gpus, arguments.slots, arguments.tau))
     sizes = Sizes(arguments.expert_bytes, arguments.link_gbytes_per_second, arguments.staging_budget_bytes)
+    refused = None if arguments.engine is None else _refusal(arguments, case)
+    if refused is not None:
+        from foresail.cli.experts.report import refused_to_json  # noqa: PLC0415 - lazy
+
+        print(refused_to_json(refused) if arguments.format == "json" else refused.message)
+        return 1
     planned = plan_case(case, sizes)
     if arguments.output is not None:
         _save(planned.plan.placement, arguments.output)
@@ -74,18 +95,48 @@ def run(arguments: argparse.Namespace) -> int:
     return int(planned.steps is None)
 
 
+def _refusal(arguments: argparse.Namespace, case: Case) -> Refusal | None:
+    """Why the engine cannot do it."""
+    from foresail.policies.moe.limits import Engine, refusal_of_change  # noqa: PLC0415 - lazy: --help is quick
+
+    change, rank = case.change, arguments.gpus_per_rank or 1
+    gpus, experts = len(change.keep), change.loads.shape[1]
+    redundant = gpus * change.current.shape[2] - experts
+    if gpus % rank:
+        raise InputError(
+            "foresail moe plan",
+            "--gpus-per-rank",
+            f"does not divide the {gpus} GPUs of now",
+            value=rank,
+            remedy="correct it",
+        )
+    if redundant < 0:
+        raise InputError(
+            case.source,
+            "current",
+            f"has fewer slots than the {experts} experts",
+            value=gpus * change.current.shape[2],
+            remedy=f"give what {arguments.engine} has, a slot for each expert or more",
+        )
+    most = arguments.most_gpus or (max(gpus, change.gpus) if arguments.engine == "reference" else None)
+    engine = Engine(arguments.engine, experts, redundant, gpus, gpus_per_rank=rank, most_gpus=most)
+    return refusal_of_change(engine, change)
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be done before anything is computed."""
     if arguments.plot is not None:
         check_plot(arguments.plot, command="foresail moe plan")
-    for flag in ("staging_budget_bytes", "link_gbytes_per_second"):
-        if getattr(arguments, flag) is not None and arguments.expert_bytes is None:
+    needs = {"staging_budget_bytes": "expert_bytes", "link_gbytes_per_second": "expert_bytes"}
+    for flag, other in (needs | {"most_gpus": "engine", "gpus_per_rank": "engine"}).items():
+        if getattr(arguments, flag) is not None and getattr(arguments, other) is None:
+            named = f"--{other.replace('_', '-')}"
             raise InputError(
                 "foresail moe plan",
                 f"--{flag.replace('_', '-')}",
-                "says nothing without the weight of an expert",
+                f"says nothing without {named}",
                 value=getattr(arguments, flag),
-                remedy="give --expert-bytes too",
+                remedy=f"give {named} too",
             )
     if arguments.output is not None and not arguments.output.resolve().parent.is_dir():
         raise InputError(

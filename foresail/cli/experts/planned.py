@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresail.cli.experts.case import Case
-from foresail.domain.timeseries import FloatArray
+from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.moe.placement import balance, copies, floor_copies
 from foresail.policies.moe.stay import Plan, stay
 from foresail.policies.moe.steps import BudgetError, Steps, steps
@@ -88,9 +88,9 @@ class Planned:
         return balance(self.case.change.loads, self.plan.scratch)
 
     @property
-    def missed(self) -> int:
-        """Layers in which the busiest GPU carries more than was asked for."""
-        return int((self.balance > self.case.tau * (1.0 + REACHED)).sum())
+    def missed(self) -> BoolArray:
+        """Whether the busiest GPU of each layer carries more than was asked for, shape (L,)."""
+        return np.asarray(self.balance > self.case.tau * (1.0 + REACHED))
 
     @property
     def bytes(self) -> int | None:
@@ -150,13 +150,18 @@ def _worst(planned: Planned, worst: float) -> str:
 
 
 def _missed(planned: Planned) -> str:
-    if not planned.missed:
+    if not planned.missed.any():
         return ""
-    where = f" in {planned.missed} of {len(planned.balance)} layers" if len(planned.balance) > 1 else ""
-    scratch = float(planned.balance_scratch.mean())
+    where = f" in {planned.missed.sum()} of {len(planned.balance)} layers" if len(planned.balance) > 1 else ""
+    tau, scratch = planned.case.tau, float(planned.balance_scratch[planned.missed].mean())
+    if scratch <= tau:
+        return (
+            f" A balance of {tau:g} cannot be reached{where} but by a placement from scratch: the plan is within a "
+            f"percent of that."
+        )
     return (
-        f" A balance of {planned.case.tau:g} cannot be reached{where}: this is the best plan that was found "
-        f"(a placement from scratch has {scratch:.3f})."
+        f" A balance of {tau:g} cannot be reached{where}: this is the best plan that was found "
+        f"(a placement from scratch has {scratch:.3f} there)."
     )
 
 

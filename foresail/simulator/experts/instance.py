@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Instance:
         self._segments: dict[str, Segment] = {}
         self._table: dict[tuple[int, int], Sequence[Place]] = {}
         self._turn = 0
+        self._touched: set[Place] = set()
 
     def prepare(self, shape: Shape, cache: str) -> bool:
         """Have ready all that does not depend on GPUs; this is what stand-by means."""
@@ -43,15 +44,19 @@ class Instance:
         return True
 
     def warm(self) -> int:
-        """Map every page in use, in runs, so that the first requests do not wait for them."""
-        used: dict[str, list[int]] = {}
-        for places in self._table.values():
-            for name, page in places:
-                used.setdefault(name, []).append(page)
-        for name, pages in used.items():
+        """Map every page in use that was not mapped yet, so that the first requests do not wait for them."""
+        return self.touch({place for places in self._table.values() for place in places})
+
+    def touch(self, places: Collection[Place]) -> int:
+        """Map pages in runs, before or after something is written there."""
+        new: dict[str, list[int]] = {}
+        for name, page in set(places) - self._touched:
+            new.setdefault(name, []).append(page)
+        for name, pages in new.items():
             for start, count in _runs(sorted(pages)):
                 self._segments[name].touch(start, count, self._shape.expert_bytes)
-        return sum(map(len, used.values()))
+        self._touched.update(places)
+        return sum(map(len, new.values()))
 
     def serve(self, session: int, tokens: Sequence[int]) -> bytes:
         """One request; the answer's bits."""
@@ -84,7 +89,7 @@ def _runs(pages: Sequence[int]) -> Iterator[tuple[int, int]]:
 def main() -> None:
     """Answer until the coordinator is gone."""
     own = Instance()
-    names = ("prepare", "attach", "change", "warm", "serve", "loads")
+    names = ("prepare", "attach", "change", "warm", "touch", "serve", "loads")
     answer({name: getattr(own, name) for name in names})
 
 

@@ -30,6 +30,11 @@ class Gpu:
     free: list[int]
     pages: dict[Key, int] = field(default_factory=dict)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there."""
+        return self.keeper.process.poll() is None
+
     def take(self, keys: Iterable[Key]) -> dict[Key, int]:
         """Pages for experts that come, which are not found there yet."""
         return {key: self.free.pop() for key in keys}
@@ -51,7 +56,7 @@ def places(gpus: Sequence[Gpu], layers: Iterable[int] | None = None) -> dict[Key
     chosen = None if layers is None else set(layers)
     found: dict[Key, tuple[Place, ...]] = {}
     for gpu in gpus:
-        for key, page in gpu.pages.items():
+        for key, page in dict(gpu.pages).items():  # a copy: a change may be under way in another thread
             if chosen is None or key[0] in chosen:
                 found[key] = (*found.get(key, ()), (gpu.name, page))
     return found

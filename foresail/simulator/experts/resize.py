@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from foresail.policies.moe.placement import LEAVES, Change, IntArray
-from foresail.policies.moe.steps import Steps, steps
-from foresail.simulator.experts.child import WorkerLostError
+from foresail.policies.moe.steps import STORAGE, steps
+from foresail.simulator.experts.child import Child, WorkerLostError
 from foresail.simulator.experts.pages import Gpu, Key, places, wanted
-from foresail.simulator.experts.runtime import Runtime, ask_all
+from foresail.simulator.experts.runtime import Order, Runtime, ask_all, hear_all, tell_all
 
 PHASES = ("join", "commit", "settle", "release")
 
@@ -57,11 +58,15 @@ class Resize:
 
     def __init__(self, runtime: Runtime, change: Change, placement: IntArray) -> None:
         self._runtime, self._change = runtime, change
-        self._plan: Steps = steps(change, placement, runtime.staging_experts)
+        joins = ~change.survivors
+        self._joining = steps(change, placement, into=joins)  # into memory that nobody reads yet: all at once
+        self._staying = steps(change, placement, runtime.staging_experts, into=change.survivors)
         self._wanted = [wanted(placement, gpu) for gpu in range(change.gpus)]
         self._old = list(runtime.gpus)
-        self._joins = sum(1 for kept in change.survivors if not kept)
+        self._joins = int(joins.sum())
         self._new: list[Gpu] = []
+        self._fresh: Child | None = None
+        self._freeing: list[Gpu] = []  # that were told to give pages back, and have not answered yet
         self._settled = self._new_serve = False
         self.found = Resized()
 
@@ -80,7 +85,7 @@ class Resize:
             try:
                 getattr(self, f"_{phase}")()
             except WorkerLostError as error:
-                self._give_up(phase)
+                self._give_up()
                 raise ResizeError(phase, error) from error
             self.found.phases[phase] = time.perf_counter() - begun
         self.found.seconds = time.perf_counter() - started
@@ -93,7 +98,7 @@ class Resize:
         runtime.standby_gpus = runtime.standby_gpus[self._joins :]
         if len(self._new) < self._joins:
             self._new += runtime.start_gpus(self._joins - len(self._new))
-        self._fetch([copy for wave in self._plan.waves() for copy in wave if not self._change.survivors[copy[1]]])
+        self._fetch([copy for wave in self._joining.waves() for copy in wave])
 
     def _gpus(self) -> list[Gpu]:
         """GPUs as they will be called."""
@@ -105,10 +110,9 @@ class Resize:
         """A new instance takes over between two requests."""
         runtime = self._runtime
         after = self._gpus() if self._settled else [*self._old, *self._new]
-        fresh = runtime.standby or runtime.start_instance()
-        runtime.standby = fresh
-        runtime.attach(fresh, after)
-        before, runtime.gpus, runtime.standby = runtime.switch(fresh), after, None
+        self._fresh = runtime.take_standby() or runtime.start_instance()
+        runtime.attach(self._fresh, after)
+        before, runtime.gpus = runtime.switch(self._fresh), after
         self._new_serve = True
         if before is not None:
             before.end()
@@ -120,18 +124,20 @@ class Resize:
         limit = runtime.used_bytes()
         for index, gpu in enumerate(self._gpus()):
             limit[gpu.name] = max(limit.get(gpu.name, 0), len(self._wanted[index]) * page)
-        for wave in self._plan.waves():
-            own = [copy for copy in wave if self._change.survivors[copy[1]]]
-            if own:
-                self._fetch(own)
-                self.found.copies_into_survivors += len(own)
-                self._measure(limit)
-                self._turn({int(layer) for layer in wave[:, 0]})
-        self._turn(set(range(runtime.shape.layers)))
+        waves, every = list(self._staying.waves()), set(range(runtime.shape.layers))
+        for wave in waves:
+            self._fetch(list(wave))
+            self.found.copies_into_survivors += len(wave)
+            self._measure(limit)
+            self._turn(every if wave is waves[-1] else {int(layer) for layer in wave[:, 0]})
+        if not waves:
+            self._turn(every)
+        hear_all(self._freeing)
         self._settled = True
 
     def _fetch(self, wave: list[IntArray]) -> None:
         """Copies of a wave, all GPUs at the same time; what they bring is in no table yet."""
+        hear_all(self._freeing)
         gpus, shape = self._gpus(), self._runtime.shape
         keys: dict[int, dict[Key, int]] = {}
         for layer, gpu, _, expert, source in wave:
@@ -139,8 +145,7 @@ class Resize:
         orders, taken = [], {}
         for index, sources in keys.items():
             taken[index] = gpus[index].take(sources)
-            copies = [(*self._from(key, source), taken[index][key]) for key, source in sources.items()]
-            orders.append((gpus[index], ("copy", copies)))
+            orders += self._orders(gpus[index], sources, taken[index])
         try:
             ask_all(orders)
         except WorkerLostError:
@@ -152,9 +157,22 @@ class Resize:
         self.found.copies += len(wave)
         self.found.bytes += len(wave) * shape.expert_bytes
 
-    def _from(self, key: Key, source: int) -> tuple[str, int, int]:
-        gpu = self._old[source]
-        return gpu.name, gpu.size_bytes, gpu.pages[key]
+    def _orders(self, gpu: Gpu, sources: dict[Key, int], pages: dict[Key, int]) -> list[Order]:
+        """What a GPU is told to copy, and what to read from storage as nobody else has it any more."""
+        copies, reads = [], []
+        for key, source in sources.items():
+            found = self._from(key, source)
+            if found is None:
+                reads.append((self._runtime.index(key), pages[key]))
+            else:
+                copies.append((found.name, found.size_bytes, found.pages[key], pages[key]))
+        orders = (("copy", copies), ("load", str(self._runtime.checkpoint), reads))
+        return [(gpu, order) for order in orders if order[-1]]
+
+    def _from(self, key: Key, source: int) -> Gpu | None:
+        """The GPU that was planned, or, where it has died, another one that has the expert."""
+        planned = [] if source == STORAGE else [self._old[source]]
+        return next((gpu for gpu in [*planned, *self._old] if gpu.alive and key in gpu.pages), None)
 
     def _measure(self, limit: dict[str, int]) -> None:
         for name, used in self._runtime.used_bytes().items():
@@ -169,9 +187,9 @@ class Resize:
         leaving = [gpu for gpu, kept in zip(self._old, self._change.keep, strict=True) if kept == LEAVES]
         spent = self._runtime.change(places([*gpus, *leaving], layers))
         self.found.longest_change_seconds = max(self.found.longest_change_seconds, spent)
-        ask_all((gpus[index], ("free", pages)) for index, pages in freed.items())
         for index, pages in freed.items():
             gpus[index].free += pages
+        tell_all(((gpus[index], ("free", pages)) for index, pages in freed.items()), self._freeing)
 
     def _surplus(self, index: int, gpu: Gpu, layers: set[int]) -> list[Key]:
         return [key for key in gpu.pages if key[0] in layers and key not in self._wanted[index]]
@@ -179,16 +197,19 @@ class Resize:
     def _release(self) -> None:
         """GPUs that leave are nobody's any more."""
         runtime, after = self._runtime, self._gpus()
-        runtime.change(places(after))
+        leaving = [gpu for gpu in self._old if gpu not in after]
+        if leaving:
+            runtime.change(places(after))
         runtime.gpus = after
-        runtime.end_gpus([gpu for gpu in self._old if gpu not in after])
+        runtime.end_gpus(leaving)
 
-    def _give_up(self, phase: str) -> None:
+    def _give_up(self) -> None:
         """Leave what serves alone; what joins but does not serve is ended."""
         runtime = self._runtime
+        with suppress(WorkerLostError):
+            hear_all(self._freeing)
         if not self._new_serve:
             runtime.end_gpus(self._new)
             runtime.gpus = self._old
-        if phase == "commit" and runtime.standby is not None:
-            runtime.standby.kill()
-            runtime.standby = None
+        if self._fresh is not None and not self._new_serve:
+            self._fresh.kill()

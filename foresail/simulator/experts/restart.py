@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 from foresail.policies.moe.placement import IntArray
-from foresail.simulator.experts.runtime import Runtime
+from foresail.simulator.experts.child import Child
+from foresail.simulator.experts.pages import Gpu
+from foresail.simulator.experts.runtime import INSTANCE, Runtime
 
 
 def restart(runtime: Runtime, placement: IntArray, *, standing_by: bool = False) -> dict[str, float]:
@@ -22,11 +24,11 @@ def restart(runtime: Runtime, placement: IntArray, *, standing_by: bool = False)
         Seconds of each part, and of all.
     """
     count = placement.shape[1]
-    prepared = (runtime.start_gpus(count), runtime.start_instance()) if standing_by else None
+    prepared = _start(runtime, count) if standing_by else None
     forget_file(runtime.checkpoint)
     started = time.perf_counter()
     _end(runtime)
-    gpus, fresh = prepared or (runtime.start_gpus(count), runtime.start_instance())
+    gpus, fresh = prepared or _start(runtime, count)
     processes = time.perf_counter()
     runtime.gpus = gpus
     runtime.load(placement)
@@ -40,6 +42,12 @@ def restart(runtime: Runtime, placement: IntArray, *, standing_by: bool = False)
         "attach": ended - read,
         "seconds": ended - started,
     }
+
+
+def _start(runtime: Runtime, count: int) -> tuple[list[Gpu], Child]:
+    """All processes at the same time."""
+    fresh = Child(INSTANCE)
+    return runtime.start_gpus(count), runtime.start_instance(fresh)
 
 
 def _end(runtime: Runtime) -> None:

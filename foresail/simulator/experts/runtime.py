@@ -6,7 +6,8 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,22 @@ class Runtime:
         self.standby: Child | None = None
         self.active: Child | None = None
         self.ended: list[Child] = []  # instances that served
+        self.replaced = 0  # instances that died while they served
         self.sessions_lost = 0
         self.epoch = 0  # how often sessions were lost
-        self._turn = threading.Lock()
+        self._turn, self._next = threading.Lock(), threading.Lock()
         self._name = f"foresail-moe-{os.getpid()}-{next(SERIAL)}"
         self._cache = Segment(f"{self._name}-cache", 4 * shape.cache_numbers, create=True)
+
+    @contextmanager
+    def _between(self) -> Iterator[None]:
+        """Between two requests; who waits comes before the next request, however many wait with it."""
+        with self._next:
+            self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def start(self, placement: IntArray) -> None:
         """Read all experts from storage and serve."""
@@ -72,36 +84,45 @@ class Runtime:
         """Place of an expert in the checkpoint."""
         return key[0] * self.shape.experts + key[1]
 
-    def start_instance(self) -> Child:
-        """A process that has everything but GPUs."""
-        fresh = Child(INSTANCE)
+    def start_instance(self, fresh: Child | None = None) -> Child:
+        """A process that has everything but GPUs; given one, what is left to do."""
+        fresh = fresh or Child(INSTANCE)
         fresh.ask("prepare", self.shape, f"{self._name}-cache")
         return fresh
 
     def stand_by(self, gpus: int, slots: int) -> None:
-        """Start what will join, before it is needed: GPUs with their memory, an instance that maps those of now."""
-        self.standby_gpus = self.start_gpus(gpus)
-        ask_all((gpu, ("reserve", self.shape.layers * slots)) for gpu in self.standby_gpus)
+        """Start what will join, before it is needed: GPUs with their memory, an instance that maps them all."""
+        self.standby_gpus, pages = self.start_gpus(gpus), self.shape.layers * slots
+        ask_all((gpu, ("reserve", pages)) for gpu in self.standby_gpus)
         self.standby = self.start_instance()
-        self.attach(self.standby, self.gpus)
+        self.attach(self.standby, [*self.gpus, *self.standby_gpus])
+        self.standby.ask("touch", [(gpu.name, page) for gpu in self.standby_gpus for page in gpu.free[-pages:]])
+
+    def take_standby(self) -> Child | None:
+        """The instance that stands by, which then does so no more: whoever takes it owns it."""
+        with self._between():
+            found, self.standby = self.standby, None
+        return found
 
     def attach(self, instance: Child, gpus: Sequence[Gpu]) -> None:
         """Let an instance map GPUs and touch what they hold."""
-        instance.ask("attach", sizes(gpus), places(gpus))
-        instance.ask("warm")
+        instance.tell("attach", sizes(gpus), places(gpus))
+        instance.tell("warm")
+        for _ in range(2):
+            instance.hear()
 
     def switch(self, instance: Child | None) -> Child | None:
         """From the next request on another instance serves; returns the one that did."""
-        with self._turn:
+        with self._between():
             before, self.active = self.active, instance
         return before
 
     def change(self, table: Mapping[Key, Any]) -> float:
         """Between two requests, let the instance find experts elsewhere; returns for how long none was served."""
-        with self._turn:
+        with self._between():
             started = time.perf_counter()
             if self.active is not None:
-                self.active.ask("change", table)
+                self._ask("change", table)
             return time.perf_counter() - started
 
     def serve(self, session: int, tokens: Sequence[int]) -> tuple[bytes, int]:
@@ -110,17 +131,27 @@ class Runtime:
         Raises:
             WorkerLostError: No instance is there.
         """
-        with self._turn:
-            if self.active is None:
-                raise WorkerLostError("no instance serves")
-            return bytes(self.active.ask("serve", session, tokens)), self.epoch
+        with self._between():
+            return bytes(self._ask("serve", session, tokens)), self.epoch
 
     def loads(self) -> FloatArray:
         """Loads of all experts as the instance counted them."""
-        with self._turn:
-            if self.active is None:
-                raise WorkerLostError("no instance serves")
-            return count_loads(self.shape, np.asarray(self.active.ask("loads")))
+        with self._between():
+            return count_loads(self.shape, np.asarray(self._ask("loads")))
+
+    def _ask(self, question: str, *values: Any) -> Any:
+        """Ask what serves; where it has died, another takes over all memory, sessions included, and is asked again."""
+        if self.active is None:
+            raise WorkerLostError("no instance serves")
+        try:
+            return self.active.ask(question, *values)
+        except WorkerLostError:
+            self.ended.append(self.active)
+            self.replaced += 1
+            fresh, self.standby = self.standby, None
+            self.active = fresh or self.start_instance()
+            self.attach(self.active, self.gpus)
+            return self.active.ask(question, *values)
 
     def forget_sessions(self) -> None:
         """What a process that ends takes with it."""
@@ -150,20 +181,48 @@ class Runtime:
         remove(f"{self._name}-cache")
 
 
-def ask_all(orders: Any) -> None:
+Order = tuple[Gpu, tuple[Any, ...]]  # who is told, and what
+
+
+def ask_all(orders: Iterable[Order]) -> None:
     """Ask keepers of GPUs at the same time, and wait for all.
 
     Raises:
         WorkerLostError: One is gone; the answers of the others were waited for.
     """
-    told, lost = [], None
+    told: list[Gpu] = []
+    try:
+        tell_all(orders, told)
+    finally:
+        hear_all(told)
+
+
+def tell_all(orders: Iterable[Order], told: list[Gpu]) -> None:
+    """Tell keepers of GPUs something without waiting; `told` is given those that have to be heard.
+
+    Raises:
+        WorkerLostError: One is gone; the others were told.
+    """
+    lost = None
     for gpu, order in orders:
         try:
             gpu.keeper.tell(*order)
             told.append(gpu)
         except WorkerLostError as error:
             lost = error
-    for gpu in told:
+    if lost is not None:
+        raise lost
+
+
+def hear_all(told: list[Gpu]) -> None:
+    """Wait for the answers of all; afterwards the list is empty.
+
+    Raises:
+        WorkerLostError: One is gone; the answers of the others were waited for.
+    """
+    lost = None
+    while told:
+        gpu = told.pop(0)
         try:
             gpu.keeper.hear()
         except WorkerLostError as error:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from foresail.policies.moe import stay as planner
 from foresail.policies.moe.balance import place
 from foresail.policies.moe.placement import EMPTY, LEAVES, Change, balance, copies, floor_copies
 from foresail.policies.moe.replicate import replicate
 from foresail.policies.moe.stay import stay
 from foresail.policies.moe.steps import steps
-from tests.unit.policies.moe.placements import expect_complete, expect_safe, recount
+from tests.unit.policies.moe.placements import expect_complete, expect_safe, make_change, recount
 
 FEW = settings(max_examples=40)
 LOADS = st.integers(0, 100)  # ties and zeros are frequent
@@ -82,6 +84,33 @@ def test_more_tolerance_never_costs_copies(change: Change) -> None:
     assert counted == sorted(counted, reverse=True)
 
 
+# Layers that are too large to be tried again and again: their attempts are others.
+LARGE = pytest.mark.parametrize(
+    ("before", "after", "slots", "skew"), [(32, 40, 9, 0.9), (64, 72, 5, 1.2), (160, 144, 2, 0.9), (32, 32, 9, 1.3)]
+)
+
+
+@LARGE
+def test_large_layers_are_planned_within_the_same_laws(before: int, after: int, slots: int, skew: float) -> None:
+    change = make_change(before, after, slots=slots, layers=4, experts=256, skew=skew)
+    plans = [stay(change, tau) for tau in (1.0, 1.02, 1.1, 2.0)]
+    counted = np.array([copies(change, plan.placement).sum(axis=1) for plan in plans])
+    assert (np.diff(counted, axis=0) <= 0).all()
+    for plan, tau in zip(plans, (1.0, 1.02, 1.1, 2.0), strict=True):
+        expect_complete(change, plan.placement)
+        assert (plan.balance <= np.maximum(tau, 1.01 * balance(change.loads, plan.scratch)) * (1 + 1e-6)).all()
+    expect_safe(change, plans[1].placement, steps(change, plans[1].placement, slots), slots)
+
+
+@LARGE
+def test_names_are_of_no_consequence_in_large_layers(before: int, after: int, slots: int, skew: float) -> None:
+    change = make_change(before, after, slots=slots, layers=4, experts=256, skew=skew)
+    other = renamed(change, np.random.default_rng(0))
+    one, two = stay(change, 1.02), stay(other, 1.02)
+    assert copies(change, one.placement).sum(axis=1).tolist() == copies(other, two.placement).sum(axis=1).tolist()
+    np.testing.assert_allclose(one.balance, two.balance)
+
+
 @FEW
 @given(changes(), st.integers(0, 2**32))
 @example(ALIKE, 1)
@@ -92,6 +121,20 @@ def test_names_of_gpus_and_experts_change_nothing(change: Change, seed: int) -> 
     one, two = stay(change, 1.05), stay(other, 1.05)
     assert copies(change, one.placement).sum() == copies(other, two.placement).sum()
     np.testing.assert_allclose(one.balance, two.balance)
+
+
+@FEW
+@given(changes(), st.integers(0, 2**32))
+def test_the_laws_hold_in_the_ways_of_large_layers_too(change: Change, seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(planner, "SMALL_SLOTS", 0)
+        plans = [stay(change, tau) for tau in (1.0, 1.05, 1.5)]
+        again = stay(renamed(change, np.random.default_rng(seed)), 1.05)
+    counted = [copies(change, plan.placement).sum() for plan in plans]
+    assert counted == sorted(counted, reverse=True)
+    np.testing.assert_allclose(again.balance, plans[1].balance)
+    for plan in plans:
+        expect_complete(change, plan.placement)
 
 
 def renamed(change: Change, rng: np.random.Generator) -> Change:

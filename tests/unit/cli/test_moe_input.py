@@ -80,7 +80,9 @@ def test_npz_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (("--staging-budget-bytes", "10"), "--staging-budget-bytes: says nothing without the weight of an expert"),
+        (("--staging-budget-bytes", "10"), "--staging-budget-bytes: says nothing without --expert-bytes"),
+        (("--most-gpus", "10"), "--most-gpus: says nothing without --engine, got 10; give --engine too"),
+        (("--engine", "vllm", "--gpus-per-rank", "3"), "--gpus-per-rank: does not divide the 2 GPUs of now, got 3"),
         (("--link-gbytes-per-second", "10"), "--link-gbytes-per-second: says nothing"),
         (("--output", "/nowhere/plan.npz"), "--output: cannot be written"),
     ],

@@ -20,23 +20,23 @@ SLOTS = 6
 
 
 @contextmanager
-def serving(folder: Path, gpus: int, *, staging_experts: int = SLOTS) -> Iterator[Runtime]:
+def serving(folder: Path, gpus: int, *, slots: int = SLOTS) -> Iterator[Runtime]:
     """A runtime that serves from so many GPUs, gone afterwards with all of its memory."""
     checkpoint = folder / "experts.bin"
     write_checkpoint(SHAPE, checkpoint)
     before = set(SHARED.glob("foresail-moe-*"))
-    runtime = Runtime(SHAPE, checkpoint, staging_experts=staging_experts)
+    runtime = Runtime(SHAPE, checkpoint, staging_experts=slots)
     try:
-        runtime.start(place(np.ones((SHAPE.layers, SHAPE.experts)), gpus, SLOTS))
+        runtime.start(place(np.ones((SHAPE.layers, SHAPE.experts)), gpus, slots))
         yield runtime
     finally:
         runtime.close()
     assert set(SHARED.glob("foresail-moe-*")) == before
 
 
-def placement_of(runtime: Runtime) -> IntArray:
+def placement_of(runtime: Runtime, slots: int = SLOTS) -> IntArray:
     """What is where."""
-    found = np.full((SHAPE.layers, len(runtime.gpus), SLOTS), EMPTY)
+    found = np.full((SHAPE.layers, len(runtime.gpus), slots), EMPTY)
     for index, gpu in enumerate(runtime.gpus):
         for layer in range(SHAPE.layers):
             held = sorted(expert for (there, expert) in gpu.pages if there == layer)
@@ -49,5 +49,5 @@ def change_to(
 ) -> tuple[Change, IntArray]:
     """A change after loads have shifted, and its plan."""
     loads = np.random.default_rng(seed).pareto(1.5, (SHAPE.layers, SHAPE.experts)) + 0.1
-    change = Change(loads, placement_of(runtime), np.array(keep), gpus, slots)
+    change = Change(loads, placement_of(runtime, max(slots, SLOTS)), np.array(keep), gpus, slots)
     return change, stay(change, 1.1).placement

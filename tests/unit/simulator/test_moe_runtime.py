@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foresail.policies.moe.placement import members
+from foresail.policies.moe.placement import Change, IntArray, members
 from foresail.simulator.experts.child import Child
 from foresail.simulator.experts.pages import missing
 from foresail.simulator.experts.resize import Resize, ResizeError
@@ -128,3 +128,57 @@ def test_shrinking_stops_where_a_gpu_that_stays_has_died_and_all_serve_on(tmp_pa
             serve_more(traffic)
             assert len(runtime.gpus) == 3
         expect_all_served(runtime, traffic)
+
+
+@pytest.mark.parametrize(
+    ("keep", "gpus", "phase"), [([0, 1], 3, "join"), ([0, 1], 3, "settle"), ([0, -1], 1, "commit")]
+)
+def test_what_serves_may_die_in_any_phase_and_nothing_is_lost(
+    tmp_path: Path, keep: list[int], gpus: int, phase: str
+) -> None:
+    with serving(tmp_path, 2, slots=8) as runtime:
+        with Traffic(runtime, requests_per_second=REQUESTS_PER_SECOND) as traffic:
+            serve_more(traffic)
+            runtime.stand_by(max(gpus - 2, 0), 8)
+            change, placement = change_to(runtime, keep, gpus, slots=8)
+            active = runtime.active
+            Resize(runtime, change, placement).run(at=dying(phase, lambda: [runtime.active] if runtime.active else []))
+            serve_more(traffic)
+            assert runtime.active is not active
+            assert runtime.replaced == 1 or phase != "settle"  # before, the commit may come first
+            assert np.array_equal(members(placement_of(runtime, 8), SHAPE.experts), members(placement, SHAPE.experts))
+        expect_all_served(runtime, traffic)
+        assert runtime.sessions_lost == 0
+
+
+def test_what_serves_may_die_at_any_time(tmp_path: Path) -> None:
+    with serving(tmp_path, 2) as runtime:
+        with Traffic(runtime, requests_per_second=REQUESTS_PER_SECOND) as traffic:
+            serve_more(traffic)
+            assert runtime.active is not None
+            runtime.active.process.kill()
+            serve_more(traffic)
+        expect_all_served(runtime, traffic)
+        assert (runtime.replaced, runtime.sessions_lost) == (1, 0)
+
+
+@pytest.mark.parametrize("sources", [1, 2])
+def test_a_source_that_dies_is_stood_in_for_by_another_or_by_storage(tmp_path: Path, sources: int) -> None:
+    with serving(tmp_path, 2) as runtime:
+        with Traffic(runtime, requests_per_second=REQUESTS_PER_SECOND) as traffic:
+            serve_more(traffic)
+            runtime.stand_by(1, SLOTS)
+            change, placement = joining_only(runtime)
+            dead = [gpu.keeper for gpu in runtime.gpus[:sources]]
+            found = Resize(runtime, change, placement).run(at=dying("join", lambda: dead))
+            serve_more(traffic)
+            assert len(runtime.gpus) == 3
+            assert found.copies == SHAPE.layers * SLOTS
+        expect_all_served(runtime, traffic)
+
+
+def joining_only(runtime: Runtime) -> tuple[Change, IntArray]:
+    """A change in which the GPUs that stay keep all that they have, so that none of them has to do anything."""
+    now = placement_of(runtime)
+    placement = np.concatenate([now, np.broadcast_to(np.arange(SLOTS), (SHAPE.layers, 1, SLOTS))], axis=1)
+    return Change(np.ones((SHAPE.layers, SHAPE.experts)), now, np.arange(2), 3, SLOTS), placement

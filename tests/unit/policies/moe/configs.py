@@ -220,6 +220,15 @@ class Published:
     bytes: float | None
 
 
+# All routed experts in gigabytes, for each family from a reading of its config apart from ours.
+ROUTED_GIGABYTES = {
+    "DeepSeek-V3": 654,
+    "Kimi-K2": 1015,
+    "Qwen3-30B-A3B": 58,
+    "gpt-oss-120b": 61,
+    "GLM-4.5-Air": 199,
+    "GLM-5-FP8": 725,
+}
 # Bytes where the published checkpoint has no layers of multi-token prediction and no tower for pictures: the sums of
 # its tensors (Mixtral, Qwen3-30B), and what the model cards say (gpt-oss 60.8 GiB, Kimi-K2.5 594 GB).
 MODELS = {

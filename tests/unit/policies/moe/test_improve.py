@@ -36,7 +36,22 @@ def test_the_best_that_is_possible_is_found() -> None:
     assert peaks(loads, best[:, None])[0, 0] / 181.25 == pytest.approx(1.085057, abs=1e-6)  # 1450 over 8 GPUs
 
 
-def test_many_large_layers_are_left_as_they_are() -> None:
-    loads = make_loads(58, 256)
-    eplb = replicate(loads, 320, 160)
-    assert improve(loads, eplb, loads.sum(axis=1)) == [eplb]
+def test_many_large_layers_are_better_by_a_percent_and_none_is_worse() -> None:
+    loads = -np.sort(-make_loads(58, 256), axis=1)
+    eplb, scratch = replicate(loads, 320, 160), place(loads, 160, 2)
+    *_, best = improve(loads, eplb, gpu_loads(loads, scratch).max(axis=1))
+    assert (best.sum(axis=1) == 320).all()
+    assert best.min() >= 1
+    before, after = balance(loads, scratch), balance(loads, pack(loads / best, best, 160, 2))
+    assert (after <= before * (1 + 1e-9)).all()
+    assert after.mean() < 0.995 * before.mean()
+
+
+def test_many_layers_that_are_balanced_are_left_as_they_are() -> None:
+    loads = -np.sort(-make_loads(58, 256, skew=0.3), axis=1)
+    eplb, busiest = replicate(loads, 320, 160), gpu_loads(loads, place(loads, 160, 2)).max(axis=1)
+    *_, best = improve(loads, eplb, busiest)
+    flat = busiest <= 1.05 * loads.sum(axis=1) / 160
+    assert 5 < flat.sum() < 58
+    assert (best == eplb)[flat].all()
+    assert not (best == eplb)[~flat].all()

@@ -16,6 +16,7 @@ from tests.unit.policies.moe.configs import (
     LLAMA_3_70B,
     MODELS,
     QWEN3_30B,
+    ROUTED_GIGABYTES,
     Published,
 )
 from tests.unit.policies.moe.formats import INT4, NVFP4
@@ -53,6 +54,11 @@ def test_all_parameters_are_found(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.bytes is not None])
 def test_all_bytes_of_the_checkpoint_are_found(name: str) -> None:
     assert spec_of(MODELS[name].config).total_bytes == pytest.approx(MODELS[name].bytes, rel=0.005)
+
+
+@pytest.mark.parametrize("name", ROUTED_GIGABYTES)
+def test_all_experts_weigh_what_others_read(name: str) -> None:
+    assert spec_of(MODELS[name].config).routed_bytes / 1e9 == pytest.approx(ROUTED_GIGABYTES[name], rel=0.01)
 
 
 def test_layers_of_multi_token_prediction_are_not_counted() -> None:

@@ -92,12 +92,12 @@ def expect_stays(change: Change, share: float, serving: float) -> None:
     assert worst <= max(1.03, 1.03 * eplb.max())
 
 
-def test_two_slots_on_many_gpus_stay_put_at_eplbs_balance() -> None:
-    change = make_change(144, 160, slots=2, layers=4, experts=256)
+def test_two_slots_on_many_gpus_stay_put_at_less_than_eplbs_balance() -> None:
+    change = make_change(144, 160, slots=2, layers=8, experts=256)
     counted, reached, _ = made(change, 1.02)
     scratch = place(change.loads, 160, 2)
     assert counted <= 0.45 * copies(change, scratch).sum()
-    assert reached <= balance(change.loads, scratch).mean() * (1 + 1e-9)
+    assert reached <= 0.997 * balance(change.loads, scratch).mean()
 
 
 @pytest.mark.parametrize(("slots_before", "slots"), [(9, 8), (8, 9)])

@@ -70,3 +70,12 @@ def test_a_budget_below_what_a_layer_brings_is_refused_with_what_it_needs() -> N
     with pytest.raises(BudgetError, match="brings 5 experts into a GPU, and the budget has room for 4") as refused:
         steps(change, stay(change, 1.05).placement, 4)
     assert refused.value.needed == 5
+
+
+def test_copies_into_some_gpus_and_into_the_others_are_all() -> None:
+    change = make_change(4, 6, layers=5)
+    placement = stay(change, 1.02).placement
+    parts = [steps(change, placement, into=chosen) for chosen in (change.survivors, ~change.survivors)]
+    made = sorted(row[:4] for part in parts for wave in part.waves() for row in wave.tolist())
+    assert made == sorted(row[:4] for wave in steps(change, placement).waves() for row in wave.tolist())
+    assert all(change.survivors[part.gpu].all() == (part is parts[0]) for part in parts)
