@@ -17,6 +17,7 @@ MIXED_BELOW = 2  # slots
 ROLLING = 0.8  # of the static plan's final fragment rate
 FRAGMENTED, WHOLE = 0.75, 10  # of the start at fifty moves; nodes of eight cards more
 PLANS = ("medium", "xl", "mixed", "odd", "fewest", "gpus", "large", "whole")
+NEAREST = 0.005  # of the least F that is proven, where that is more than is asked
 ROUNDING = 1e-6
 OVERRUN = 1.1  # of a CPU limit: what is under way is ended
 
@@ -79,8 +80,7 @@ def judge_gpus(report: Report) -> Iterator[Verdict]:
     """Expected fragmentation, whole nodes, steepest descent, and the trace's size."""
     rows, large, whole = report["gpus"]["rows"], report["large"]["rows"], report["whole"]["rows"]
     fifty = [row for row in rows if row["moves_allowed"] == 50]
-    left = max(row["after"]["fragmented_gpus"] / row["before"]["fragmented_gpus"] for row in fifty)
-    yield verdict("F at 50 moves, 300 nodes, worst", f"≤ {FRAGMENTED:.0%}", f"{left:.1%}", met=left <= FRAGMENTED)
+    yield from _judge_fragments(fifty)
     more = min(row["after"]["whole_free_nodes"] - row["before"]["whole_free_nodes"] for row in whole)
     yield verdict("whole nodes at ≤ 50 moves, fewest", f"≥ +{WHOLE}", f"+{more:g}", met=more >= WHOLE)
     worse = sum(row["after"]["fragmented_gpus"] > row["descent"] + ROUNDING for row in (*rows, *large))
@@ -89,6 +89,25 @@ def judge_gpus(report: Report) -> Iterator[Verdict]:
     seconds = worst(large, "cpu_seconds")
     limit = GPU_SECONDS * OVERRUN
     yield verdict("1,213 nodes: CPU, worst", f"≤ {GPU_SECONDS:g} s (+10 %)", f"{seconds:.1f} s", met=seconds <= limit)
+
+
+def _judge_fragments(rows: Sequence[Report]) -> Iterator[Verdict]:
+    """A quarter less, where a plan can; elsewhere as little as can be."""
+    left = max((_share(row) for row in rows if not _is_out_of_reach(row)), default=0.0)
+    yield verdict("F at 50 moves, 300 nodes, worst", f"≤ {FRAGMENTED:.0%}", f"{left:.1%}", met=left <= FRAGMENTED)
+    least = [row["after"]["fragmented_gpus"] / row["least"] - 1.0 for row in rows if _is_out_of_reach(row)]
+    what = f"F where it is proven that no plan comes to {FRAGMENTED:.0%}: above the least"
+    beyond = max(least, default=0.0)
+    yield verdict(what, f"≤ {NEAREST:.1%}", f"{beyond:.2%} ({len(least)})", met=beyond <= NEAREST)
+
+
+def _share(row: Report) -> float:
+    return float(row["after"]["fragmented_gpus"] / row["before"]["fragmented_gpus"])
+
+
+def _is_out_of_reach(row: Report) -> bool:
+    """Whether it is proven that no plan comes to what is asked."""
+    return row["least"] is not None and row["least"] > FRAGMENTED * row["before"]["fragmented_gpus"]
 
 
 def worst(rows: Sequence[Report], key: str) -> float:
