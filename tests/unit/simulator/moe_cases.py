@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +25,13 @@ def serving(folder: Path, gpus: int, *, slots: int = SLOTS) -> Iterator[Runtime]
     """A runtime that serves from so many GPUs, gone afterwards with all of its memory."""
     checkpoint = folder / "experts.bin"
     write_checkpoint(SHAPE, checkpoint)
-    before = set(SHARED.glob("foresail-moe-*"))
     runtime = Runtime(SHAPE, checkpoint, staging_experts=slots)
     try:
         runtime.start(place(np.ones((SHAPE.layers, SHAPE.experts)), gpus, slots))
         yield runtime
     finally:
         runtime.close()
-    assert set(SHARED.glob("foresail-moe-*")) == before
+    assert not list(SHARED.glob(f"foresail-moe-{os.getpid()}-*"))  # others may run at the same time
 
 
 def placement_of(runtime: Runtime, slots: int = SLOTS) -> IntArray:

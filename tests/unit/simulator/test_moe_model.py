@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 SAID = (1, 2, 3, 4)
+NAME = f"foresail-moe-{os.getpid()}-test"
 
 
 def test_what_a_session_said_before_counts(checkpoint: Path) -> None:
@@ -59,20 +61,20 @@ def test_experts_fill_pages_of_memory() -> None:
 
 
 def test_a_page_that_is_given_back_takes_no_memory() -> None:
-    segment = Segment("foresail-moe-test", 8 * 4096, create=True)
+    segment = Segment(NAME, 8 * 4096, create=True)
     try:
-        assert used_bytes("foresail-moe-test") == 0
+        assert used_bytes(NAME) == 0
         for page in range(3):
             segment.page(page, 4096)[:] = 1.0
         segment.give_back(1, 4096)
-        assert used_bytes("foresail-moe-test") == 2 * 4096
+        assert used_bytes(NAME) == 2 * 4096
         segment.reserve(4, 2, 4096)
-        assert used_bytes("foresail-moe-test") == 4 * 4096
+        assert used_bytes(NAME) == 4 * 4096
         assert segment.page(2, 4096)[0] == 1.0
     finally:
         segment.close()
-        remove("foresail-moe-test")
-    assert used_bytes("foresail-moe-test") == 0
+        remove(NAME)
+    assert used_bytes(NAME) == 0
 
 
 def test_pages_that_follow_each_other_are_one_run() -> None:
