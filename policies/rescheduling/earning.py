@@ -72,6 +72,11 @@ class _Plan:
             if self._gain(dropped) < price * len(dropped):
                 self.kept -= dropped
                 return True
+        for linked in _linked(self._flows, self.kept):
+            for first, gain in enumerate(self._gains_of_tails(linked)):
+                if gain < price * (len(linked) - first):
+                    self.kept -= set(linked[first:])
+                    return True
         return False
 
     def _groups(self) -> Iterator[Collection[int]]:
@@ -81,8 +86,6 @@ class _Plan:
             for place in sorted(self.kept):
                 by_node[ends[place]].append(place)
             yield from (group for group in by_node.values() if len(group) > 1)
-        for linked in _linked(self._flows, self.kept):
-            yield from (linked[first:] for first in range(len(linked)))
 
     def _with_dependents(self, group: Iterable[int]) -> set[int]:
         """Those and all that would not find their room without them."""
@@ -100,6 +103,22 @@ class _Plan:
         rows = np.array(nodes, np.int64)
         ends = [np.array([self._end(node, without)[0] for node in nodes]) for without in ((), group)]
         return float((self._worth(rows, ends[0]) - self._worth(rows, ends[1])).sum())
+
+    def _gains_of_tails(self, linked: Sequence[int]) -> list[float]:
+        """What moves that are linked are worth from each on: nothing but those needs the room that they give up."""
+        nodes = sorted({node for place in linked for node in (self._flows[place].source, self._flows[place].to)})
+        rows, row = np.array(nodes, np.int64), {node: place for place, node in enumerate(nodes)}
+        free = self._free[rows]
+        worth = self._worth(rows, free)
+        totals = [float(worth.sum())]
+        for place in linked:
+            flow = self._flows[place]
+            ends = [row[flow.source], row[flow.to]]
+            free[ends[0]] += flow.gives
+            free[ends[1]] -= flow.takes
+            worth[ends] = self._worth(rows[ends], free[ends])
+            totals.append(float(worth.sum()))
+        return [totals[-1] - total for total in totals[:-1]]
 
     def _end(self, node: int, without: Collection[int]) -> tuple[IntArray, list[int]]:
         """What is free on a node at the end, and moves to it that find no room."""

@@ -17,7 +17,7 @@ DESCRIPTION = """Plan the moves that free most room, in waves, and say what no p
 INSTANCE is JSON, `-` for standard input: virtual machines (fragment, pms, vms, anti_affinity), or pods on nodes with
 GPUs (nodes, pods, types). docs/rescheduling.md has every field. Each move fits while the unit still holds its source,
 and in a wave all destinations are held before any source is given up. Exit 0: planned, no moves included; 1: the start
-is over-committed or contradicts itself, or --goal is out of reach; 2: INSTANCE or an option cannot be understood.
+is over-committed or contradicts itself, or --goal is not reached; 2: INSTANCE or an option cannot be understood.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from math import gcd, lcm
 from time import process_time
 
@@ -42,7 +43,7 @@ def solve_machines(instance: VmInstance, wanted: Wanted) -> Answer:
     for step in plan.steps:
         board.move(step)
     after = _measures(instance, board)
-    missed = wanted.goal is not None and after["fragment_rate"] > wanted.goal + ROUNDING
+    missed = not plan.reached or _misses(wanted, after["fragment_rate"])
     return Answer(
         instance=instance,
         objective=wanted.objective,
@@ -54,8 +55,8 @@ def solve_machines(instance: VmInstance, wanted: Wanted) -> Answer:
         certified=plan.certified,
         skipped=tuple(_skipped(instance, plan)),
         cpu_seconds=seconds,
-        message=f"No plan: {wrong}." if wrong else _message(plan, wanted, before, after),
-        refused=wrong is not None or missed,
+        message=f"No plan: {wrong}." if wrong else _message(plan, wanted, before, after, missed=missed),
+        refused=missed,
     )
 
 
@@ -93,22 +94,30 @@ def _plan(instance: VmInstance, cluster: Machines, wanted: Wanted) -> MachinePla
     if wanted.objective == "fewest-moves" and wanted.goal is not None:
         return fewest_moves(cluster, wanted.moves, wanted.goal, limits, effort)
     unit = _unit(instance, cluster)
-    found = best_moves(Task(cluster, wanted.moves, wanted.price_per_move / unit), limits, effort)
-    return found if found.bound is None else replace(found, bound=found.bound * unit)
+    price = float(Fraction(str(wanted.price_per_move)) / unit)
+    found = best_moves(Task(cluster, wanted.moves, price), limits, effort)
+    return found if found.bound is None else replace(found, bound=float(Fraction(found.bound) * unit))
 
 
-def _unit(instance: VmInstance, cluster: Machines) -> float:
+def _unit(instance: VmInstance, cluster: Machines) -> Fraction:
     """Slots of the first size that one of what counts stands for; machines without VMs count one by one."""
-    return 1.0 if cluster.whole else cluster.worth_cpu / instance.fragment_cpu
+    if cluster.whole:
+        return Fraction(1)
+    return 1 / sum((Fraction(slot.weight * instance.fragment_cpu, slot.cpu) for slot in cluster.slots), Fraction())
 
 
 def _measures(instance: VmInstance, board: Board) -> dict[str, float]:
     counted = replace(board.cluster, slots=_slots(instance.fragments))
     total, worth = int(board.cpu.sum()), int(counted.node_worth(board.cpu, board.memory).sum())
     slots = worth * _unit(instance, counted)
-    rate = max(total - slots * instance.fragment_cpu, 0.0) / total if total else 0.0
-    found = {"fragment_rate": rate, "free_slots": round(slots) if len(instance.fragments) == 1 else slots}
+    rate = float(max(total - slots * instance.fragment_cpu, Fraction()) / total) if total else 0.0
+    found = {"fragment_rate": rate, "free_slots": int(slots) if len(instance.fragments) == 1 else float(slots)}
     return found | ({"whole_free_nodes": board.worth()} if board.cluster.whole else {})
+
+
+def _misses(wanted: Wanted, rate: float) -> bool:
+    """Whether a goal that came with another objective is missed."""
+    return wanted.objective != "fewest-moves" and wanted.goal is not None and rate > wanted.goal + ROUNDING
 
 
 def _skipped(instance: VmInstance, plan: MachinePlan) -> Iterator[tuple[str, str]]:
@@ -118,18 +127,22 @@ def _skipped(instance: VmInstance, plan: MachinePlan) -> Iterator[tuple[str, str
         yield instance.vms[vm], UNORDERED
 
 
-def _message(plan: MachinePlan, wanted: Wanted, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+def _message(
+    plan: MachinePlan, wanted: Wanted, before: Mapping[str, float], after: Mapping[str, float], *, missed: bool
+) -> str:
     moves = f"{len(plan.steps)} move{'' if len(plan.steps) == 1 else 's'}"
     waves = f"{len(plan.waves)} wave{'' if len(plan.waves) == 1 else 's'}"
     fewest, whole = wanted.objective == "fewest-moves", wanted.objective == "whole-nodes"
     told = f"the fragment rate from {100 * before['fragment_rate']:.2f} % to {100 * after['fragment_rate']:.2f} %"
     if whole:
         told = f"machines without VMs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
-    done = f"{moves} in {waves} take {told}" if plan.steps else "Nothing is moved"
-    if not plan.reached:
-        return f"The goal of {wanted.goal:g} is out of reach: {done[0].lower()}{done[1:]}."
+    take = "takes" if len(plan.steps) == 1 else "take"
+    done = f"{moves} in {waves} {take} {told}" if plan.steps else "Nothing is moved"
+    if missed:
+        return f"The goal of {wanted.goal:g} is not reached: {done[0].lower()}{done[1:]}."
     if plan.certified:
-        return f"{done}; no plan of {'fewer' if fewest else 'as many'} moves does {'it' if fewest else 'better'}."
+        count = "fewer" if fewest else "as many" if plan.steps else f"at most {wanted.moves}"
+        return f"{done}; no plan of {count} moves does {'it' if fewest else 'better'}."
     if plan.bound is None:
         return f"{done}; nothing is proven of better plans."
     unit = "moves at least" if fewest else f"{'machines without VMs' if whole else 'free slots'} at most"

@@ -25,7 +25,7 @@ from foresail.policies.rescheduling.gpu_plan import (
     most_whole_nodes,
 )
 from foresail.policies.rescheduling.pods import PodInstance as Pods
-from foresail.policies.rescheduling.pods import PodMix
+from foresail.policies.rescheduling.pods import PodMix, held_by
 from foresail.policies.rescheduling.waves import UNORDERED, Limits
 
 ROUNDING = 1e-9
@@ -59,10 +59,6 @@ def solve_pods(instance: PodInstance, wanted: Wanted) -> Answer:
 
 def to_pods(instance: PodInstance) -> Pods:
     """In the planner's terms."""
-    most = max(instance.node_gpus.tolist(), default=1)
-    held = np.zeros((len(instance.pods), max(most, 1)), np.int64)
-    for pod, cards in enumerate(instance.cards):
-        held[pod, list(cards)] = instance.asks.milli[pod]
     asks, types = instance.asks, instance.types
     return Pods(
         nodes=instance.nodes,
@@ -77,7 +73,7 @@ def to_pods(instance: PodInstance) -> Pods:
         pod_share_milli=asks.milli,
         pod_models=instance.specs,
         pod_node=instance.node,
-        held_milli=held,
+        held_milli=held_by(instance.cards, asks.milli, instance.node_gpus),
         movable=instance.movable,
         mix=PodMix(types.cpu, types.memory, types.gpus, types.milli, instance.shares),
         workloads=instance.workloads,
@@ -145,19 +141,20 @@ def _message(
     counted = f"{moves} move{'' if moves == 1 else 's'} in {waves} wave{'' if waves == 1 else 's'}"
     fewest = wanted.objective == "fewest-moves"
     if wanted.objective == "whole-nodes":
-        told = f"take whole free nodes of 8 GPUs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
+        told = f"whole free nodes of 8 GPUs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
         better = "{:g} whole nodes at most"
     elif fewest:
-        told = f"take expected fragmentation from {100 * rates[0]:.2f} % to {100 * rates[1]:.2f} % of the free GPUs"
+        told = f"expected fragmentation from {100 * rates[0]:.2f} % to {100 * rates[1]:.2f} % of the free GPUs"
         better = "{:g} moves at least"
     else:
         fragments = f"from {before['fragmented_gpus']:.2f} to {after['fragmented_gpus']:.2f}"
-        told, better = f"take expected fragmentation {fragments} GPUs", "{:.2f} GPUs in fragments at least"
-    done = f"{counted} {told}" if moves else "Nothing is moved"
+        told, better = f"expected fragmentation {fragments} GPUs", "{:.2f} GPUs in fragments at least"
+    done = f"{counted} {'takes' if moves == 1 else 'take'} {told}" if moves else "Nothing is moved"
     if _missed(wanted, rates):
         return f"The goal of {wanted.goal:g} is not reached: {done[0].lower()}{done[1:]}."
     if plan.certified:
-        return f"{done}; no plan of {'fewer' if fewest else 'as many'} moves does {'it' if fewest else 'better'}."
+        count = "fewer" if fewest else "as many" if moves else f"at most {wanted.moves}"
+        return f"{done}; no plan of {count} moves does {'it' if fewest else 'better'}."
     if plan.bound is None or not isfinite(plan.bound):
         return f"{done}; nothing is proven of better plans."
     price = f", the price of its moves {'less' if wanted.objective == 'whole-nodes' else 'with it'}"

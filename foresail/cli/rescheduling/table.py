@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foresail.cli.rescheduling.answer import Answer
+from foresail.cli.rescheduling.document import STDIN
 from foresail.cli.rescheduling.machines import VmInstance
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.text import rendered
@@ -52,7 +53,7 @@ def _head(answer: Answer) -> Text:
     instance = answer.instance
     vms = isinstance(instance, VmInstance)
     names = ("machine", "VM") if vms else ("node", "pod")
-    head = Text(f"{instance.source}: ")
+    head = Text(f"{'standard input' if instance.source == STDIN else instance.source}: ")
     told, color = ("certified", "green") if answer.certified else ("not certified", "yellow")
     head.append(*(("refused", "bold red") if answer.refused else (told, f"bold {color}")))
     counted = zip((instance.nodes, instance.units), names, strict=True)

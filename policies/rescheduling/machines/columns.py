@@ -58,7 +58,7 @@ class Columns:
             most = self._task.cluster.start + gained + EARLY * self._task.moves + _NEAR
             added = 0
             for point in self._points(price, move):
-                added += self._price(*point)
+                added += self._price(*point, within)
                 if not within():
                     return
 
@@ -69,7 +69,7 @@ class Columns:
             fewest, most = self._fewest(), float(fewest)
             self.master.limit(fewest)
             _, price, move = self.master.relax()
-            added = self._price(price, move)
+            added = self._price(price, move, within)
         self.master.limit(min(fewest + ceil(_SPARE * fewest), self._task.moves))
 
     def _fewest(self) -> int:
@@ -96,8 +96,9 @@ class Columns:
             return [(price, move), *grid]
         return [(price, move), *((worth * np.minimum(size, 1.0), each) for worth, each in _FEW)]
 
-    def _price(self, price: FloatArray, move: float) -> int:
-        worth, found = self._pricing.best(price, move + EARLY + self._task.price)
+    def _price(self, price: FloatArray, move: float, within: Callable[[], bool]) -> int:
+        """Add the best patterns at prices, and see what they prove; says how many are new."""
+        worth, found = self._pricing.best(price, move + EARLY + self._task.price, within)
         most = float(worth.sum()) + (move + EARLY) * self._task.moves
         if most < self.bound:
             self.bound, self._best = most, (price, move)

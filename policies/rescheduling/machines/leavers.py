@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.programs.linear import IntArray
-
-_MOST_WAYS: Final = 150_000  # over all groups
 
 
 class Leavers:
@@ -24,6 +20,7 @@ class Leavers:
         size: (K,) CPU that each takes.
         memory: (K,).
         moves: More than so many never leave.
+        most_ways: That are listed, over all groups.
 
     Attributes:
         group: (U,) of each amount.
@@ -32,9 +29,9 @@ class Leavers:
         ends: (G + 1,) amounts of group g are those from ends[g] on, and before ends[g + 1].
     """
 
-    def __init__(self, count: IntArray, size: IntArray, memory: IntArray, moves: int) -> None:
+    def __init__(self, count: IntArray, size: IntArray, memory: IntArray, moves: int, most_ways: int) -> None:
         self._shapes = count.shape[1]
-        rows = _ways(count, moves)
+        rows = _ways(count, moves, most_ways)
         group, beyond, number, kind = rows[:, 0], rows[:, 1], *np.split(rows[:, 2:], 2, axis=1)
         cpu, freed = ((np.append(each, 0)[kind] * number).sum(axis=1) for each in (size, memory))
         order = np.lexsort((freed, cpu, group))
@@ -72,12 +69,12 @@ def least(values: FloatArray, ends: IntArray, groups: IntArray) -> IntArray:
     return np.asarray(places[lowest[np.searchsorted(lowest, starts)]])
 
 
-def _ways(count: IntArray, moves: int) -> IntArray:
+def _ways(count: IntArray, moves: int, most_ways: int) -> IntArray:
     """Rows of group, VMs that leave at least beyond what is listed (0: it is listed), numbers, and their shapes."""
     shapes = [np.flatnonzero(row) for row in count]
     several = [row[which] for row, which in zip(count, shapes, strict=True)]
     width, blocks = max(map(len, shapes)), []
-    for group, (here, which, most) in enumerate(zip(several, shapes, _limits(several, moves), strict=True)):
+    for group, (here, which, most) in enumerate(zip(several, shapes, _limits(several, moves, most_ways), strict=True)):
         listed = _listed(here, most)
         beyond = [most + 1] * (most < min(int(here.sum()), moves))
         block = np.zeros((len(listed) + len(beyond), 2 + 2 * width), np.int64)
@@ -89,11 +86,11 @@ def _ways(count: IntArray, moves: int) -> IntArray:
     return np.concatenate(blocks)
 
 
-def _limits(counts: list[IntArray], moves: int) -> list[int]:
+def _limits(counts: list[IntArray], moves: int, most_ways: int) -> list[int]:
     """How many VMs leave each group at most, so that there are not too many ways of all groups."""
     ways = [_cumulated(count) for count in counts]
-    most = _MOST_WAYS
-    while sum(min(row[-1], most) for row in ways) > _MOST_WAYS and most > 1:
+    most = most_ways
+    while sum(min(row[-1], most) for row in ways) > most_ways and most > 1:
         most //= 2
     return [min(int(np.searchsorted(row, most, side="right")) - 1, moves) for row in ways]
 

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from foresail.policies.rescheduling.effort import Effort
-from foresail.policies.rescheduling.machines.board import Step
+from foresail.policies.rescheduling.machines.board import Board, Step
 from foresail.policies.rescheduling.machines.cluster import Machines
 from foresail.policies.rescheduling.machines.search import Found, search
 from foresail.policies.rescheduling.machines.task import ROUNDING, Task, flow
@@ -57,17 +57,29 @@ def fewest_moves(cluster: Machines, moves: int, goal: float, limits: Limits, eff
     best, least = tried(moves, 2), 0
     if best.worth < wanted:
         return _plan(cluster, best, limits, None, certified=False, reached=False)
+    best = _until_worth(cluster, best, wanted)
     low, high = 0, len(best.steps)
-    while low < high:
+    while low < high and effort.clock() < until:
         middle = (low + high) // 2
         found = tried(middle, 3)
         if found.bound < wanted - ROUNDING:
             least = max(least, middle + 1)
         if found.worth >= wanted:
-            best, high = found, min(middle, len(found.steps))
+            best = _until_worth(cluster, found, wanted)
+            high = len(best.steps)
         else:
             low = middle + 1
     return _plan(cluster, best, limits, float(least), certified=len(best.steps) == least)
+
+
+def _until_worth(cluster: Machines, found: Found, wanted: int) -> Found:
+    """Without the moves after those with which so much is reached."""
+    board = Board(cluster)
+    for step in found.steps:
+        if board.worth() >= wanted:
+            break
+        board.move(step)
+    return found._replace(steps=board.steps, worth=float(board.worth()), unordered=frozenset())
 
 
 def contradiction(cluster: Machines, machines: tuple[str, ...], vms: tuple[str, ...]) -> str | None:

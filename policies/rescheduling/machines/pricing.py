@@ -8,6 +8,7 @@ leave a NUMA node can free, and for every use of both NUMA nodes by double VMs t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +18,8 @@ from foresail.domain.timeseries import BoolArray, FloatArray
 from foresail.policies.programs.linear import IntArray
 from foresail.policies.rescheduling.machines.cluster import Machines
 from foresail.policies.rescheduling.machines.comers import NEVER, Comers
-from foresail.policies.rescheduling.machines.leavers import Leavers, least
-from foresail.policies.rescheduling.machines.rooms import Grid, Rooms
+from foresail.policies.rescheduling.machines.leavers import least
+from foresail.policies.rescheduling.machines.rooms import Grid, Rooms, leavers
 
 _AT_A_TIME: Final = 8_000_000  # values
 
@@ -68,12 +69,17 @@ class Pricing:
         self._taking = (self._takes[0] > 0) | (self._takes[1] > 0)  # those that take nothing have no price
         self._come = np.flatnonzero(self._taking & ~double), np.flatnonzero(self._taking & double)
         memory = self.memory if self._grid.most[1] else np.zeros_like(self.memory)
-        self._single = Leavers(self.count[:, :2].reshape(-1, self.shapes), self.size, memory, moves)
-        self._double = Leavers(self.count[:, 2], self.size, memory, moves)
+        counts = self.count[:, :2].reshape(-1, self.shapes), self.count[:, 2]
+        self._single, self._double = leavers(counts, self.size, memory, moves)
         self._rooms = Rooms(cluster, self._grid, self._single, self._double)
 
-    def best(self, price: FloatArray, move: float) -> tuple[FloatArray, Patterns]:
-        """(N,) what no pattern of each machine is worth more than, and the best patterns of those that have one."""
+    def best(
+        self, price: FloatArray, move: float, within: Callable[[], bool] = lambda: True
+    ) -> tuple[FloatArray, Patterns]:
+        """(N,) what no pattern of each machine is worth more than, and the best patterns of those that have one.
+
+        When time is up, the best patterns by then, of which nothing is concluded: worth is infinite.
+        """
         price = np.where(self._taking, price, 0.0)
         (cost, ways), (double_cost, double_ways) = (of.costs(price + move) for of in (self._single, self._double))
         cost = cost[self._rooms.amount]
@@ -84,7 +90,7 @@ class Pricing:
             for rest, who in zip((self._grid.worth, nobody), self._come, strict=True)
         )
         uses = np.stack(double.frontier())
-        total, use = self._best_uses(single.value, cost, uses, double.value[uses[0], uses[1]])
+        total, use, complete = self._best_uses(single.value, cost, uses, double.value[uses[0], uses[1]], within)
         total -= double_cost
         freed = least(-total, self._double.ends, np.arange(len(self.base)))
         worth = total[freed]
@@ -100,15 +106,21 @@ class Pricing:
         if self._cluster.whole:
             worth = self._emptied(worth, price + move, leave, come, real)
         machine = np.flatnonzero(real)
-        return worth, self.pattern(machine, leave[machine], come[machine])
+        most = worth if complete else np.full_like(worth, np.inf)
+        return most, self.pattern(machine, leave[machine], come[machine])
 
     def _best_uses(
-        self, table: FloatArray, cost: FloatArray, uses: IntArray, earned: FloatArray
-    ) -> tuple[FloatArray, IntArray]:
-        """(J,) worth of a machine for each amount that doubles free, with its best use by doubles that come; which."""
+        self, table: FloatArray, cost: FloatArray, uses: IntArray, earned: FloatArray, within: Callable[[], bool]
+    ) -> tuple[FloatArray, IntArray, bool]:
+        """(J,) worth of a machine for each amount that doubles free, with its best use by doubles that come; which.
+
+        Last, whether there was time for all uses.
+        """
         best, which = np.full(len(self._double.group), -np.inf), np.zeros(len(self._double.group), np.int64)
         at_once = max(_AT_A_TIME // max(len(cost), 1), 1)
         for begin in range(0, len(earned), at_once):
+            if begin and not within():
+                return best, which, False
             part = slice(begin, begin + at_once)
             value = self._rooms.values(table, cost, uses[:, part])
             nodes = np.maximum.reduceat(value, self._rooms.starts[:-1], axis=0)
@@ -117,7 +129,7 @@ class Pricing:
             most = total[np.arange(len(place)), place]
             better = most > best
             best[better], which[better] = most[better], begin + place[better]
-        return best, which
+        return best, which, True
 
     def _emptied(
         self, worth: FloatArray, paid: FloatArray, leave: IntArray, come: IntArray, real: BoolArray

@@ -13,6 +13,8 @@ from foresail.policies.rescheduling.machines.comers import NEVER
 from foresail.policies.rescheduling.machines.leavers import Leavers, least
 
 _MOST_STEPS: Final = 256  # of memory; where it comes in finer ones, rooms are rounded up
+_MOST_WAYS: Final = 150_000  # of VMs to leave, over all machines: of single ones, and of double ones
+_MOST_ROOMS: Final = 3_000_000
 
 
 class Grid:
@@ -36,6 +38,21 @@ class Grid:
         return cpu // self.steps[0], memory // self.steps[1]
 
 
+def leavers(counts: tuple[IntArray, IntArray], size: IntArray, memory: IntArray, moves: int) -> tuple[Leavers, Leavers]:
+    """Of NUMA nodes' single VMs, (2N, K), and of machines' double ones, (N, K), with not too many rooms."""
+    ways = _MOST_WAYS
+    while True:
+        single, double = (Leavers(count, size, memory, moves, ways) for count in counts)
+        if ways == 1 or int(_sizes(single, double).sum()) <= _MOST_ROOMS:
+            return single, double
+        ways = max(ways // 4, 1)
+
+
+def _sizes(single: Leavers, double: Leavers) -> IntArray:
+    """(2J,) rooms of each NUMA node for each amount that double VMs free."""
+    return np.asarray(np.diff(single.ends)[(2 * double.group[:, None] + np.arange(2)).ravel()])
+
+
 class Rooms:
     """R rooms: of each amount that a machine's double VMs free, those of NUMA node 0, then those of node 1.
 
@@ -48,7 +65,7 @@ class Rooms:
 
     def __init__(self, cluster: Machines, grid: Grid, single: Leavers, double: Leavers) -> None:
         of = double.group
-        sizes = np.diff(single.ends)[(2 * of[:, None] + np.arange(2)).ravel()]
+        sizes = _sizes(single, double)
         self.starts = np.append(0, np.cumsum(sizes))
         block = np.repeat(np.arange(2 * len(of)), sizes)
         freed, numa = block // 2, block % 2

@@ -53,7 +53,7 @@ def search(task: Task, effort: Effort) -> Found:
     best, bound, unordered = task.first(task.moves), task.most, frozenset[int]()
     if tractable(task.cluster):
         best, bound, unordered = _by_columns(task, best, timer, effort.seed)
-    if task.is_open(best, bound) and not task.cluster.whole:
+    if task.is_open(best, bound) and not task.cluster.whole and timer.left(_WHOLE) > 0.0:
         rng = np.random.default_rng((effort.seed, _CHOICES * _ORDERS))
         other = improved(best, task.moves, rng, lambda: timer.left(_WHOLE) > 0.0, task.price)
         best = task.better(task.filled(other), best)

@@ -21,6 +21,7 @@ from foresail.policies.rescheduling.waves import Flow
 ROUNDING: Final = 1e-6
 EARLY: Final = 1e-4  # that a move must be worth beyond its price: of plans that are as good, the one with fewer moves
 _FINEST: Final = 1000  # parts of what counts in which prices come, where a bound can be rounded to them
+_SAME: Final = 1e-12  # a price so near to parts is meant to be them, and is even after many moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,12 @@ class Task:
     @property
     def step(self) -> float:
         """What plans are worth is a multiple of this."""
-        price = Fraction(str(self.price))
-        return 1.0 / price.denominator if price.denominator <= _FINEST else _FINEST**-2
+        return 1.0 / self._parts
+
+    @property
+    def _parts(self) -> int:
+        price = Fraction(self.price).limit_denominator(_FINEST)
+        return price.denominator if abs(price - self.price) <= _SAME else _FINEST**2
 
     @property
     def most(self) -> float:
@@ -51,7 +56,7 @@ class Task:
 
     def reachable(self, bound: float) -> float:
         """The most that a plan below a bound can be worth."""
-        return floor(bound / self.step + ROUNDING) * self.step
+        return floor(bound * self._parts + ROUNDING) / self._parts
 
     def is_open(self, board: Board, bound: float) -> bool:
         """Whether a plan may be better."""

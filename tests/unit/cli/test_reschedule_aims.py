@@ -45,6 +45,22 @@ def planned(
     return found, file
 
 
+def test_a_price_is_what_it_says_in_slots_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = planned(tmp_path, capsys, EXAMPLE | {"fragment": {"cpu": 49, "mem": 0}}, "--price-per-move", "0.5")
+    assert (found["bound"], found["certified"]) == (0.0, True)  # no NUMA node has 49
+
+
+@pytest.mark.parametrize(("objective", "words"), [("fragments", "fragment rate"), ("whole-nodes", "without VMs")])
+def test_a_goal_that_another_objective_misses_is_told(
+    objective: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, EXAMPLE)
+    found = answer(capsys, "plan", str(file), "--moves", "9", "--objective", objective, "--goal", "0.01", code=1)
+    assert found["message"].startswith("The goal of 0.01 is not reached: ")
+    assert words in found["message"]
+    assert found["moves"]
+
+
 @pytest.mark.parametrize(
     "fragment",
     [

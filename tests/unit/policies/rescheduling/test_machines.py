@@ -163,6 +163,17 @@ def test_no_fewer_moves_reach_a_goal(seed: int) -> None:
         assert len(plan.steps) == fewest
 
 
+@pytest.mark.parametrize("goal", [0.3, 0.5, 0.99])
+def test_without_time_a_plan_ends_with_the_move_that_reaches_the_goal(goal: float) -> None:
+    made = cluster(3, machines=20, vms=70)
+    hours = count(0.0, 3600.0)
+    plan = fewest_moves(made, 8, goal, Limits(), Effort(lambda: next(hours), 0.001))
+    wanted = (1.0 - goal) * int(made.free_cpu.sum()) / 4
+    assert plan.reached
+    assert after(made, plan.steps).worth() >= wanted
+    assert all(after(made, plan.steps[:few]).worth() < wanted for few in range(len(plan.steps)))
+
+
 def test_a_goal_that_is_out_of_reach_is_said_with_the_best_plan() -> None:
     made = cluster(1)
     plan = fewest_moves(made, 1, 0.0, Limits(), PATIENT)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foresail.policies.rescheduling.machines import leavers, rooms
+from foresail.policies.rescheduling.machines import pricing, rooms
 from foresail.policies.rescheduling.machines.cluster import Machines, Slot
 from foresail.policies.rescheduling.machines.pricing import Patterns, Pricing
 from tests.unit.policies.rescheduling.test_machines import cluster
@@ -109,7 +109,8 @@ def test_where_ways_are_too_many_to_list_nothing_is_worth_more_than_is_said(
     paid = np.array(price[: len(made.shapes[0])])
     exact, _ = Pricing(made, 99).best(paid, move)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leavers, "_MOST_WAYS", 4)
+        patch.setattr(rooms, "_MOST_WAYS", 16)
+        patch.setattr(rooms, "_MOST_ROOMS", 12)  # so that fewer ways still are listed
         value, found = Pricing(made, 99).best(paid, move)
     assert (value >= exact - 1e-9).all()
     assert (checked(made, found, paid, move) <= exact + 1e-9).all()
@@ -136,3 +137,16 @@ def test_no_more_vms_leave_than_there_are_moves() -> None:
         value, found = Pricing(made, moves).best(free, 0.0)
         assert (found.leave.sum(axis=(1, 2)) <= 3 * moves).all()
         assert (value >= np.array(by_trying(made, free, 0.0, moves)) - 1e-9).all()
+
+
+def test_of_prices_that_time_did_not_suffice_for_nothing_is_concluded() -> None:
+    made = cluster(2, machines=3, vms=12)
+    price = np.asarray(0.3 * made.shapes[0][:, 0], np.float64)
+    exact, _ = Pricing(made, 99).best(price, 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pricing, "_AT_A_TIME", 1)
+        most, found = Pricing(made, 99).best(price, 0.1, lambda: False)
+        again, _ = Pricing(made, 99).best(price, 0.1)
+    assert np.isinf(most).all()
+    assert (checked(made, found, price, 0.1) <= exact + 1e-9).all()
+    assert again == pytest.approx(exact)
