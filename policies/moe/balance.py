@@ -2,7 +2,8 @@
 
 `place` treats all GPUs alike. `place_by_node` keeps every group of experts on one node, for models whose router chooses
 groups first: it packs groups onto nodes, then places within each. Neither knows what is where now, so nearly every slot
-changes; `stay` is for that. Unlike EPLB, none puts an expert twice on a GPU, where the second would be of no use.
+changes; `stay` is for that. Unlike EPLB, none puts an expert twice on a GPU: that takes a slot only to share a hot
+expert unequally. Where one has more than six times the mean load of a GPU, EPLB is up to 3 % better for it.
 
 References:
     DeepSeek-AI, 2025: Expert Parallelism Load Balancer, https://github.com/deepseek-ai/EPLB

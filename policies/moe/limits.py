@@ -158,8 +158,11 @@ def _reasons_of_change(engine: Engine, limits: Limits, change: Change) -> Iterat
     if change.slots != slots:
         yield f"{name} keeps the slots of a GPU as they are: {slots}, not {change.slots}."
     stay = np.flatnonzero(change.keep != LEAVES)
-    if limits.victims == "none" and len(stay) < len(change.keep):
-        yield f"{name} gives up no GPU, and {len(change.keep) - len(stay)} leave: {limits.least_gpus} are the minimum."
+    leave, come = len(change.keep) - len(stay), change.gpus - len(stay)
+    if limits.victims == "none" and leave:
+        yield f"{name} gives up no GPU, and {leave} leave: {limits.least_gpus} are the minimum."
+    if leave and come:
+        yield f"{name} grows or shrinks, one at a time: here {leave} of the GPUs leave and {come} come."
     if not np.array_equal(change.keep[stay], np.arange(len(stay))) or (stay.size and stay[-1] >= len(stay)):
         yield f"{name} gives up the highest ranks only, and the others keep theirs."
 

@@ -5,8 +5,9 @@
     replace  a spare replica on the busiest GPU gives its slot to one more replica of an expert that it lacks
 
 An operation is worth by how much it lowers the busiest of the GPUs that it touches, over its copies. A slot that is
-copied into anyway costs nothing more, so what is put into it may change for free. Which operation comes next does not
-depend on the balance that is asked for, and none takes a copy back: so more tolerance never costs a copy.
+copied into anyway costs nothing more, so what is put into it may change for free. Which operation comes next depends
+neither on the balance that is asked for nor on other rows, and none takes a copy back: so more tolerance never costs a
+copy.
 """
 
 from __future__ import annotations
@@ -43,15 +44,14 @@ class Rules:
         most: Load that a replica may have when another one of its expert is given up, shape (R,).
         copies: From which a row is of no use any more, shape (R,).
         swaps_only: Whether the number of replicas of every expert stays.
-        noise: Spread of the logarithm by which an operation's worth is blurred, shape (R,).
-        seed: Of the blur.
+        blur: Factors of an operation's worth for each expert that it brings to each GPU, shape (T, M, E); rows take
+            them in turn.
     """
 
     most: FloatArray
     copies: IntArray
     swaps_only: bool = False
-    noise: FloatArray | None = None
-    seed: int = 0
+    blur: FloatArray | None = None
 
 
 class Found(NamedTuple):
@@ -103,7 +103,6 @@ class _Search:
         self.seats, self.rules = seats, rules
         _, self.gpus, self.experts = seats.price.shape
         self.cool = min(max(FEWEST_COOL, PAIRS // seats.slots.shape[2] ** 2), self.gpus)
-        self.rng = np.random.default_rng(rules.seed)
         self.share, self.price = seats.share.reshape(-1), seats.price.reshape(-1)  # views: what changes is seen
 
     def step(self, rows: IntArray) -> BoolArray:
@@ -153,9 +152,10 @@ class _Search:
         on_cool = np.repeat(self._on(s.rows[:, None], cool), slots, axis=1)[:, None, :]
         less = self.share.take(of_row + a) - self.share.take(of_row + b)
         gain = np.minimum(less, np.repeat(s.load[:, None] - load, slots, axis=1)[:, None, :] - less)
-        of_a = self.price.take(on_cool + a) - self.price.take(on_hot + a)
-        of_b = self.price.take(on_hot + b) - self.price.take(on_cool + b) + np.int8(2 * TAKEN)
-        worth, (mine, place) = self._best(s, gain, of_a + of_b)
+        a_there, b_here = on_cool + a, on_hot + b
+        of_a = self.price.take(a_there) - self.price.take(on_hot + a)
+        of_b = self.price.take(b_here) - self.price.take(on_cool + b) + np.int8(2 * TAKEN)
+        worth, (mine, place) = self._best(s, gain, self._worth(gain, of_a + of_b + np.int8(LESS), a_there, b_here))
         at, other = np.divmod(place, slots)
         return Found(worth, (cool[np.arange(len(cool)), at], mine, other))
 
@@ -188,14 +188,14 @@ class _Search:
         there = (seats.load[rows, spare.gpu] - self.share.take(rows * self.experts + spare.expert))[:, None]
         gain = s.load[spare.at][:, None] - np.maximum(here, there + after[spare.at])
         on = self._on(rows, spare.gpu)
-        cost = self.price.take(on[:, None] + a[spare.at]) - self.price.take(on + spare.expert)[:, None]
-        return self._best_spare(s, spare, a, (gain, cost + np.int8(TAKEN + LESS)))
-
-    def _best_spare(self, s: Sight, spare: Spare, a: IntArray, tried: tuple[FloatArray, Codes]) -> Found:
-        """The best of what is tried, a row for each spare replica and a column for each expert."""
-        gain, cost = tried
-        worth = self._blurred(s.rows[spare.at], gain * WORTH.take(cost))
+        brought = on[:, None] + a[spare.at]
+        cost = self.price.take(brought) - self.price.take(on + spare.expert)[:, None]
+        worth = self._worth(gain, cost + np.int8(TAKEN + LESS), brought)
         worth[gain <= (LEAST * s.load[spare.at])[:, None]] = -1.0
+        return self._best_spare(s, spare, a, worth)
+
+    def _best_spare(self, s: Sight, spare: Spare, a: IntArray, worth: FloatArray) -> Found:
+        """The best of what is tried, a row for each spare replica and a column for each expert."""
         heavy = worth.argmax(axis=1)
         best = worth[np.arange(len(worth)), heavy]
         most, chosen = np.full(len(s.rows), -1.0), np.zeros(len(s.rows), np.int64)
@@ -233,23 +233,25 @@ class _Search:
         may_go[spare.at[mine], spare.slot[mine]] = True
         less = seats.share[rows, s.experts][:, :, None] - (seats.loads[s.rows] / (seats.count[s.rows] + 1))[:, None, :]
         on_hot = self._on(s.rows, s.gpu)[:, None]
-        bring, keep = self.price.take(on_hot + np.arange(self.experts)), self.price.take(on_hot + s.experts)
-        cost = bring[:, None, :] - keep[:, :, None] + np.int8(TAKEN)
-        return self._best(s, np.where(may_go[:, :, None], less, -1.0), cost)
+        brought = (on_hot + np.arange(self.experts))[:, None, :]
+        cost = self.price.take(brought) - self.price.take(on_hot + s.experts)[:, :, None] + np.int8(TAKEN + LESS)
+        gain = np.where(may_go[:, :, None], less, -1.0)
+        return self._best(s, gain, self._worth(gain, cost, brought))
 
     def _do_replace(self, s: Sight, place: Place) -> None:
         mine, expert = place
         self.seats.put(s.rows, s.gpu, mine, expert)
 
-    def _best(self, s: Sight, gain: FloatArray, cost: Codes) -> Found:
-        worth = self._blurred(s.rows, gain * WORTH.take(cost + np.int8(LESS)))
+    def _best(self, s: Sight, gain: FloatArray, worth: FloatArray) -> Found:
         flat, at = worth.reshape(len(worth), -1), np.arange(len(worth))
         place = flat.argmax(axis=1)
         enough = gain.reshape(flat.shape)[at, place] > LEAST * s.load
         return Found(np.where(enough, flat[at, place], -1.0), np.unravel_index(place, worth.shape[1:]))
 
-    def _blurred(self, rows: IntArray, worth: FloatArray) -> FloatArray:
-        if self.rules.noise is not None:
-            blur = self.rules.noise[rows].reshape(-1, *([1] * (worth.ndim - 1)))
-            worth *= np.exp(blur * self.rng.standard_normal(worth.shape))
-        return worth
+    def _worth(self, gain: FloatArray, cost: Codes, *brought: IntArray) -> FloatArray:
+        """Of operations, by what they gain, their copies and LESS, and where in the prices what they bring is."""
+        worth = gain * WORTH.take(cost)
+        if self.rules.blur is not None:
+            for place in brought:
+                worth *= self.rules.blur.take(place, mode="wrap")
+        return np.asarray(worth)

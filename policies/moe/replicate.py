@@ -1,7 +1,7 @@
 """How many replicas each expert has: the next one goes to the expert with the most load on each, as in EPLB.
 
-That rule makes the busiest replica as light as any counts can. An expert has no more replicas than there are GPUs: a
-second one on the same GPU would be of no use.
+That rule makes the busiest replica as light as any counts can. An expert has no more replicas than there are GPUs, as
+none stands twice on one.
 
 References:
     DeepSeek-AI, 2025: Expert Parallelism Load Balancer, https://github.com/deepseek-ai/EPLB

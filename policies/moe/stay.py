@@ -107,6 +107,7 @@ class _Work:
         slots: Of a GPU that can be of use.
         target: Balance, shape (L,).
         tries: Of each attempt.
+        blur: Factors of operations' worth in each try, shape (tries, M, E); None: one try, not blurred.
         grows: Whether GPUs come.
         gives: Whether a GPU has fewer slots than now: experts must leave, and few fit where others left.
     """
@@ -116,6 +117,7 @@ class _Work:
     slots: int
     target: FloatArray
     tries: int
+    blur: FloatArray | None
     grows: bool
     gives: bool
 
@@ -143,8 +145,15 @@ def _make_work(ordered: Ordered, change: Change, tau: float, reach: FloatArray) 
     tries = tries if tries >= FEWEST_TRIES else 1
     slack = 1.0 if tries > 1 or slots <= PAIR else SLACK
     held = members(ordered.slots, change.loads.shape[1])
+    blur = _blur(tries, held.shape[1:]) if tries > 1 else None
     grows, gives = change.gpus > int(change.survivors.sum()), slots < change.current.shape[2]
-    return _Work(ordered, held, slots, np.maximum(tau, slack * reach), tries, grows, gives)
+    return _Work(ordered, held, slots, np.maximum(tau, slack * reach), tries, blur, grows, gives)
+
+
+def _blur(tries: int, places: tuple[int, ...]) -> FloatArray:
+    """Factors for each try of a layer, of which the first is not blurred; all layers have the same."""
+    spread = np.linspace(0.0, BLUR, tries)[:, None, None]
+    return np.exp(spread * np.random.default_rng(0).standard_normal((tries, *places)))
 
 
 def stay(change: Change, tau: float) -> Plan:
@@ -226,13 +235,9 @@ def _try(attempt: Attempt, work: _Work, counts: IntArray, best: _Best) -> None:
             rows = np.repeat(np.searchsorted(layers, chosen), work.tries)
             seats = start.rows(rows)
             beaten = np.where(best.balance <= work.most, best.copies, NEVER)[layers]  # nothing takes copies back
-            rules = Rules(most[rows], beaten[rows], swaps_only, _noise(work.tries, len(chosen)))
+            rules = Rules(most[rows], beaten[rows], swaps_only, work.blur)
             repair(seats, work.target[layers][rows] * (1.0 + ROUNDING), rules)
             _better(best, seats, work, chosen)
-
-
-def _noise(tries: int, layers: int) -> FloatArray | None:
-    return None if tries == 1 else np.tile(np.linspace(0.0, BLUR, tries), layers)
 
 
 def _from_scratch(work: _Work, counts: IntArray, layers: IntArray) -> Seats:

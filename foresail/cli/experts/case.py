@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ FIELDS = ("loads", "current", "keep", "gpus", "slots", "tau")
 ARRAYS = ("loads", "current", "keep")
 TAU = 1.05  # where none is given
 MOST_GPUS = MOST_SLOTS = 4096
-MOST_SEATS = 2**28  # layers x GPUs x experts: what is held in memory at once
+MOST_SEATS = 2**28  # layers x GPUs x experts, or slots by slots: what is held in memory at once
 LARGEST = 1e18  # loads of more are slips of the keyboard
 
 
@@ -67,7 +69,7 @@ def read_case(file: Path, flags: Flags) -> Case:
         loads, current = loads[None], current[None]
     gpus = _flag(document, "gpus", flags.gpus, MOST_GPUS)
     slots = _flag(document, "slots", flags.slots, MOST_SLOTS)
-    _check(document, (loads, current, keep), gpus, slots)
+    _check(document, (loads, current, keep), gpus, slots, layered=layered)
     change = Change(loads, current.astype(np.int64), keep.astype(np.int64), gpus, slots)
     return Case(str(file), change, _tau(document, flags), layered, is_json)
 
@@ -82,9 +84,11 @@ def _is_npz(file: Path) -> bool:
 
 def _read_npz(file: Path) -> Field:
     try:
+        with zipfile.ZipFile(file):  # numpy takes other files too, and fails on them in other ways
+            pass
         with np.load(file, allow_pickle=False) as arrays:
             return Field(str(file), "", {name: arrays[name].tolist() for name in arrays.files if name in FIELDS})
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             str(file), "CASE", "is not NPZ", value=str(error), remedy=f"save the arrays {', '.join(ARRAYS)} of numbers"
         ) from error
@@ -95,9 +99,10 @@ def _array(field: Field, depths: tuple[int, ...], *, whole: bool) -> NDArray[np.
     depth, value = 0, field.value
     while isinstance(value, list) and value:
         depth, value = depth + 1, value[0]
-    if field.value is MISSING or depth not in depths:
+    if depth not in depths:
         wanted = " or ".join(str(one) for one in depths)
-        problem = "is missing" if field.value is MISSING else f"has lists {depth} deep where they are {wanted} deep"
+        problem = "is empty" if field.value == [] else f"has lists {depth} deep where they are {wanted} deep"
+        problem = "is missing" if field.value is MISSING else problem
         field.fail(problem, "give numbers in lists, layer by layer, or loads and current of one layer")
     return np.array(_numbers(field, depth, whole=whole), np.float64)
 
@@ -128,10 +133,9 @@ def _check_number(field: Field, *, whole: bool) -> None:
 def _flag(document: Field, name: str, flag: int | None, most: int) -> int:
     value = flag if flag is not None else document[name].value
     field = Field(document.source, name, value)
-    found = field.whole(least=1)
-    if found > most:
+    if isinstance(value, int | float) and most < value < math.inf:
         field.fail("is too large", f"give at most {most}")
-    return found
+    return field.whole(least=1)
 
 
 def _tau(document: Field, flags: Flags) -> float:
@@ -145,14 +149,14 @@ def _tau(document: Field, flags: Flags) -> float:
     return found
 
 
-def _check(document: Field, arrays: tuple[NDArray[np.float64], ...], gpus: int, slots: int) -> None:
+def _check(document: Field, arrays: tuple[NDArray[np.float64], ...], gpus: int, slots: int, *, layered: bool) -> None:
     loads, current, keep = arrays
     layers, experts = loads.shape
     if len(current) != layers:
         document["current"].fail(f"has {len(current)} layers where loads have {layers}", "give as many")
     outside = np.argwhere((current < -1) | (current >= experts))
     if outside.size:
-        place = "".join(f"[{one}]" for one in outside[0][0 if layers > 1 else 1 :])
+        place = "".join(f"[{one}]" for one in outside[0][0 if layered else 1 :])
         value = int(current[tuple(outside[0])])
         Field(document.source, f"current{place}", value).fail(
             "is no expert", f"give one from 0 to {experts - 1}, or -1 for an empty slot"
@@ -164,8 +168,11 @@ def _check(document: Field, arrays: tuple[NDArray[np.float64], ...], gpus: int, 
             f"it needs at least {needed}, as every expert must have a slot",
         )
     _check_keep(document, keep, current.shape[1], gpus)
-    if layers * gpus * experts > MOST_SEATS:
-        Field(document.source, "gpus", gpus).fail("is too many for so many layers and experts", "plan fewer layers")
+    there, slots_now = current.shape[1:]
+    if layers * max(gpus, there) * max(experts, slots**2, slots_now**2) > MOST_SEATS:
+        Field(document.source, "gpus", gpus).fail(
+            "is too many for so many layers, experts and slots", "plan fewer layers, or give fewer slots"
+        )
 
 
 def _check_keep(document: Field, keep: NDArray[np.float64], there: int, gpus: int) -> None:

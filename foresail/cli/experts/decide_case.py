@@ -32,9 +32,10 @@ def read_case(file: Path) -> Situation:
     document.know(TOP)
     weights = _weights(document["model"])
     engine = _engine(document["engine"], document["group"], weights.experts)
-    share = document["gpu"]["used_share"] if not document["gpu"].absent else None
-    if share is not None and not share.absent and _amount(share) > 1.0:
-        share.fail("is more than all", "give a share of at most 1")
+    for part, name in (("gpu", "used_share"), ("times", "standby_warm_share")):
+        share = document[part][name] if not document[part].absent else document[part]
+        if not share.absent and _amount(share, 0.0) > 1.0:
+            share.fail("is more than all", "give a share of at most 1")
     situation = Situation(
         weights,
         engine,
@@ -45,7 +46,7 @@ def read_case(file: Path) -> Situation:
         Prices(**_amounts(document["prices"], Prices, least=0.0)),
     )
     if situation.kv_tokens(engine.slots_per_gpu) <= 0:
-        document["gpu"]["memory_bytes"].fail(
+        Field(document.source, "gpu.memory_bytes", situation.hardware.memory_bytes).fail(
             f"leaves no room beside {situation.ingress_bytes(engine.slots_per_gpu) / 1e9:.1f} GB of weights",
             "give more memory, more GPUs, or fewer redundant experts",
         )

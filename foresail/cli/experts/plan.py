@@ -26,7 +26,7 @@ reached, which the answer then says; 1: the staging budget is too small, or --en
 cannot be understood.
 """
 ENGINES = ("vllm", "sglang", "reference")
-MOST = 1e18
+LEAST, MOST = 1e-6, 1e18  # beyond, numbers are slips of the keyboard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -174,8 +174,8 @@ def _tau(text: str) -> float:
 
 def _positive(text: str) -> float:
     number = _number(text)
-    if not 0.0 < number <= MOST:
-        raise argparse.ArgumentTypeError(f"give a number above 0, such as 50, got {text!r}")
+    if not LEAST <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"give a number of at least {LEAST:g}, such as 50, got {text!r}")
     return number
 
 

@@ -136,10 +136,11 @@ def message(planned: Planned) -> str:
     change = planned.case.change
     scratch = planned.scratch_copies
     share = f" ({100 * planned.copies / scratch:.0f} % of those from scratch)" if scratch else ""
+    copied = f"{planned.copies:,} {'copy' if planned.copies == 1 else 'copies'}{share}"
     serving = f", {planned.into_survivors:,} of them into GPUs that serve" if planned.copies else ""
     worst = float(planned.balance.max())
     return (
-        f"From {len(change.keep)} to {change.gpus} GPUs it takes {planned.copies:,} copies{share}{serving}; the "
+        f"From {len(change.keep)} to {change.gpus} GPUs it takes {copied}{serving}; the "
         f"busiest GPU then carries {np.mean(planned.balance):.3f} times the mean{_worst(planned, worst)}."
         f"{_missed(planned)}{_refused(planned)}"
     )

@@ -36,7 +36,8 @@ def plot(planned: Planned, file: Path) -> None:
         _draw(axes[1], after, change.survivors, ("after", JOINS, "joins"))
         top = 1.08 * max(now.max(), after.max())
         for axis in axes:
-            axis.set(xlim=(-1.0, max(now.shape[1], after.shape[1])), ylim=(0.0, top))
+            axis.set(xlim=(-0.6, max(now.shape[1], after.shape[1]) - 0.4), ylim=(0.0, top))
+            axis.xaxis.get_major_locator().set_params(integer=True)
         title = textwrap.fill(f"{Path(planned.case.source).name}: {message(planned)}", CHARACTERS)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         save(figure, file)

@@ -25,8 +25,12 @@ def _head(planned: Planned) -> Text:
     head = Text(f"{planned.case.source}: ")
     head.append(f"{len(change.keep)} to {change.gpus} GPUs", style="bold")
     shape = f"{change.current.shape[2]} to {change.slots}" if change.current.shape[2] != change.slots else change.slots
-    what = f"; {layers} layer{'s' if layers > 1 else ''} of {experts} experts, {shape} slots, "
+    what = f"; {layers} layer{_s(layers)} of {experts} expert{_s(experts)}, {shape} slot{_s(shape)}, "
     return head.append(f"{what}tau {planned.case.tau:g}, {planned.cpu_seconds:.2f} CPU s\n")
+
+
+def _s(count: int | str) -> str:
+    return "" if count == 1 else "s"
 
 
 def _comparison(planned: Planned) -> Table:

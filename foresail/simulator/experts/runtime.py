@@ -94,9 +94,10 @@ class Runtime:
         """Start what will join, before it is needed: GPUs with their memory, an instance that maps them all."""
         self.standby_gpus, pages = self.start_gpus(gpus), self.shape.layers * slots
         ask_all((gpu, ("reserve", pages)) for gpu in self.standby_gpus)
-        self.standby = self.start_instance()
-        self.attach(self.standby, [*self.gpus, *self.standby_gpus])
-        self.standby.ask("touch", [(gpu.name, page) for gpu in self.standby_gpus for page in gpu.free[-pages:]])
+        fresh = self.start_instance()
+        self.attach(fresh, [*self.gpus, *self.standby_gpus])
+        fresh.ask("touch", [(gpu.name, page) for gpu in self.standby_gpus for page in gpu.free[-pages:]])
+        self.standby = fresh  # from here on it may be taken in the middle of a request
 
     def take_standby(self) -> Child | None:
         """The instance that stands by, which then does so no more: whoever takes it owns it."""

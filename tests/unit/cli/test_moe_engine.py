@@ -48,6 +48,12 @@ FOUR = [[0, 1], [0, 2], [1, 2], [0, 3]]
             (4, 4),
         ),
         (
+            {"loads": [4.0, 3.0, 2.0, 1.0], "current": FOUR, "keep": [0, 1, 2, -1], "gpus": 4},
+            ("--engine", "vllm"),
+            "vLLM grows or shrinks, one at a time: here 1 of the GPUs leave and 1 come",
+            (2, 4),
+        ),
+        (
             {"loads": [4.0, 3.0, 2.0, 1.0], "current": FOUR, "keep": [0, 1, 2, 3], "gpus": 5},
             ("--engine", "vllm", "--most-gpus", "8", "--gpus-per-rank", "2"),
             "in steps of 2 GPUs, and 5 is not a multiple",

@@ -20,7 +20,8 @@ LAYERS = GROW | {"loads": [GROW["loads"]] * 2, "current": [GROW["current"]] * 2}
         (GROW | {"gpus": 1}, "gpus: is too few: 3 experts in 2 slots of each GPU, got 1; it needs at least 2"),
         (GROW | {"gpus": 0}, "gpus: is too small, got 0; give a whole number of at least 1"),
         (GROW | {"gpus": 2.5}, "gpus: is not a whole number"),
-        (GROW | {"gpus": 10**6}, "gpus: is too large"),
+        (GROW | {"gpus": 10**10}, "gpus: is too large, got 10000000000; give at most 4096"),
+        (GROW | {"gpus": 4096, "slots": 4096}, "gpus: is too many for so many layers, experts and slots, got 4096"),
         (GROW | {"slots": "two"}, "slots: is not a whole number"),
         (GROW | {"tau": 0.9}, "tau: is below 1, got 0.9"),
         (GROW | {"tau": "low"}, "tau: is not a number"),
@@ -31,10 +32,14 @@ LAYERS = GROW | {"loads": [GROW["loads"]] * 2, "current": [GROW["current"]] * 2}
         (GROW | {"keep": [0, True]}, "keep[1]: is not a number"),
         (GROW | {"loads": [6.0, -1.0, 2.0]}, "loads[1]: is not a load, got -1.0"),
         (GROW | {"loads": [6.0, None, 2.0]}, "loads[1]: is not a number, got None"),
-        (GROW | {"loads": []}, "loads: has lists"),
+        (GROW | {"loads": []}, "loads: is empty"),
         (GROW | {"loads": [[[1.0]]]}, "loads: has lists 3 deep"),
         (GROW | {"loads": [[1.0, 2.0], [1.0]]}, "loads[1]: has 1 items where the first has 2"),
         (GROW | {"current": [[0, 1], [0, 3]]}, "current[1][1]: is no expert, got 3; give one from 0 to 2"),
+        (
+            GROW | {"loads": [GROW["loads"]], "current": [[[0, 1], [0, 3]]]},
+            "current[0][1][1]: is no expert, got 3",
+        ),
         (GROW | {"current": [[0, 1], [0]]}, "current[1]: has 1 items"),
         (GROW | {"current": [[0, 1], [0, 1.5]]}, "current[1][1]: is not a whole number"),
         (GROW | {"current": [0, 1]}, "current: has lists 1 deep where they are 2 deep"),
@@ -71,7 +76,11 @@ def test_npz_without_an_array_or_the_gpus_is_refused(tmp_path: Path, capsys: pyt
 
 def test_npz_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "case.npz"
-    file.write_bytes(b"PK but nothing else")
+    for content in (b"", b"PK but nothing else"):
+        file.write_bytes(content)
+        assert "CASE: is not NPZ" in refused(capsys, file)
+    with file.open("wb") as opened:
+        np.save(opened, np.ones(3))  # one array, which numpy reads whatever it is called
     assert "CASE: is not NPZ" in refused(capsys, file)
     np.savez(file, loads=np.array([{"a": 1}], dtype=object))
     assert "CASE: is not NPZ" in refused(capsys, file)
@@ -100,6 +109,7 @@ def test_flags_that_make_no_sense_are_refused(
         ("--gpus", "none"),
         ("--expert-bytes", "0"),
         ("--link-gbytes-per-second", "-1"),
+        ("--link-gbytes-per-second", "1e-300"),
         ("--plot", "a.gif"),
     ],
 )
