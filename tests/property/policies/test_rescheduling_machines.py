@@ -49,7 +49,7 @@ def worth(made: Machines, steps: tuple[object, ...], price: float) -> float:
     return after(made, steps).worth() - price * len(steps)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(made=made_up, price=priced)
 def test_no_two_moves_are_worth_more_than_the_bound(made: Machines, price: float) -> None:
     found = plan(made, 2, price)
@@ -63,7 +63,7 @@ def test_no_two_moves_are_worth_more_than_the_bound(made: Machines, price: float
         assert worth(made, found.steps, price) == pytest.approx(best)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(made=larger, price=priced)
 def test_every_move_finds_its_room_and_none_costs_more_than_it_earns(made: Machines, price: float) -> None:
     found = plan(made, 6, price)
@@ -77,7 +77,7 @@ def test_every_move_finds_its_room_and_none_costs_more_than_it_earns(made: Machi
         assert worth(made, found.steps[:begun], price) <= worth(made, found.steps, price) + 1e-9
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(made=larger)
 def test_more_moves_never_hurt_and_never_lower_the_bound(made: Machines) -> None:
     plans = [searched(made, moves) for moves in (0, 1, 5)]
@@ -89,7 +89,7 @@ def test_more_moves_never_hurt_and_never_lower_the_bound(made: Machines) -> None
     assert all(value <= bound for value in values[:1] for bound in bounds)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(made=larger, order=st.randoms(use_true_random=False))
 def test_names_make_no_difference_to_the_bound_and_next_to_none_to_the_plan(made: Machines, order: object) -> None:
     rng = np.random.default_rng(order.getrandbits(32))  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def test_names_make_no_difference_to_the_bound_and_next_to_none_to_the_plan(made
     assert abs(one.worth - other.worth) <= 1  # of equally good patterns others are known
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(made=larger, seed=st.integers(0, 100))
 def test_pinned_vms_stay_and_fewer_that_may_move_never_gain_more(made: Machines, seed: int) -> None:
     movable = np.random.default_rng(seed).random(len(made.vm_cpu)) < 0.5

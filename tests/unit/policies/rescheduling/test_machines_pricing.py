@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foresail.policies.rescheduling.machines import pricing, rooms
@@ -90,6 +90,7 @@ def checked(made: Machines, found: Patterns, price: np.ndarray, move: float) -> 
 
 
 @pytest.mark.parametrize("aim", AIMS)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), price=prices, move=st.floats(0.0, 1.0))
 def test_the_best_change_is_no_worse_than_any_and_is_what_it_says(
     aim: str, seed: int, price: list[float], move: float
@@ -101,6 +102,7 @@ def test_the_best_change_is_no_worse_than_any_and_is_what_it_says(
     assert (value >= np.array(by_trying(made, paid, move)) - 1e-9).all()
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), price=prices, move=st.floats(0.0, 1.0))
 def test_where_ways_are_too_many_to_list_nothing_is_worth_more_than_is_said(
     seed: int, price: list[float], move: float
@@ -116,6 +118,7 @@ def test_where_ways_are_too_many_to_list_nothing_is_worth_more_than_is_said(
     assert (checked(made, found, paid, move) <= exact + 1e-9).all()
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), price=prices, move=st.floats(0.0, 1.0))
 def test_memory_in_steps_that_are_too_fine_is_rounded_to_what_is_never_less(
     seed: int, price: list[float], move: float
