@@ -13,6 +13,7 @@ import numpy as np
 from foresail.cli.rescheduling.answer import Answer
 from foresail.cli.rescheduling.fragments import Fragment
 from foresail.cli.rescheduling.machines import VmInstance
+from foresail.cli.rescheduling.sentence import price_told, sentence
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.rescheduling.wanted import Wanted
 from foresail.policies.rescheduling.effort import Effort
@@ -130,21 +131,12 @@ def _skipped(instance: VmInstance, plan: MachinePlan) -> Iterator[tuple[str, str
 def _message(
     plan: MachinePlan, wanted: Wanted, before: Mapping[str, float], after: Mapping[str, float], *, missed: bool
 ) -> str:
-    moves = f"{len(plan.steps)} move{'' if len(plan.steps) == 1 else 's'}"
-    waves = f"{len(plan.waves)} wave{'' if len(plan.waves) == 1 else 's'}"
-    fewest, whole = wanted.objective == "fewest-moves", wanted.objective == "whole-nodes"
     told = f"the fragment rate from {100 * before['fragment_rate']:.2f} % to {100 * after['fragment_rate']:.2f} %"
-    if whole:
+    better = f"{{:,.10g}} free slots at most{price_told(wanted, 'less')}"
+    if wanted.objective == "whole-nodes":
         told = f"machines without VMs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
-    take = "takes" if len(plan.steps) == 1 else "take"
-    done = f"{moves} in {waves} {take} {told}" if plan.steps else "Nothing is moved"
-    if missed:
-        return f"The goal of {wanted.goal:g} is not reached: {done[0].lower()}{done[1:]}."
-    if plan.certified:
-        count = "fewer" if fewest else "as many" if plan.steps else f"at most {wanted.moves}"
-        return f"{done}; no plan of {count} moves does {'it' if fewest else 'better'}."
-    if plan.bound is None:
-        return f"{done}; nothing is proven of better plans."
-    unit = "moves at least" if fewest else f"{'machines without VMs' if whole else 'free slots'} at most"
-    price = ", the price of its moves less" if wanted.price_per_move else ""
-    return f"{done}; a better plan would have {plan.bound:,.10g} {unit}{price}."
+        better = f"{{:,.10g}} machines without VMs at most{price_told(wanted, 'less')}"
+    elif wanted.objective == "fewest-moves":
+        better = "{:,.10g} moves at least"
+    counts = len(plan.steps), len(plan.waves)
+    return sentence(wanted, counts, told, better, bound=plan.bound, certified=plan.certified, missed=missed)

@@ -11,6 +11,7 @@ import numpy as np
 from foresail.cli.rescheduling.answer import Answer
 from foresail.cli.rescheduling.document import IntArray
 from foresail.cli.rescheduling.pods import PodInstance
+from foresail.cli.rescheduling.sentence import price_told, sentence
 from foresail.cli.rescheduling.verification.claim import Move
 from foresail.cli.rescheduling.wanted import Wanted
 from foresail.policies.allocation.nodes.node import WHOLE_CARD_MILLI
@@ -137,25 +138,15 @@ def _message(
     plan: PodPlan, wanted: Wanted, measures: tuple[Mapping[str, float], Mapping[str, float]], rates: tuple[float, float]
 ) -> str:
     before, after = measures
-    moves, waves = len(plan.moves), len(plan.waves)
-    counted = f"{moves} move{'' if moves == 1 else 's'} in {waves} wave{'' if waves == 1 else 's'}"
-    fewest = wanted.objective == "fewest-moves"
     if wanted.objective == "whole-nodes":
         told = f"whole free nodes of 8 GPUs from {before['whole_free_nodes']:g} to {after['whole_free_nodes']:g}"
-        better = "{:g} whole nodes at most"
-    elif fewest:
+        better = f"{{:g}} whole nodes at most{price_told(wanted, 'less')}"
+    elif wanted.objective == "fewest-moves":
         told = f"expected fragmentation from {100 * rates[0]:.2f} % to {100 * rates[1]:.2f} % of the free GPUs"
         better = "{:g} moves at least"
     else:
         fragments = f"from {before['fragmented_gpus']:.2f} to {after['fragmented_gpus']:.2f}"
-        told, better = f"expected fragmentation {fragments} GPUs", "{:.2f} GPUs in fragments at least"
-    done = f"{counted} {'takes' if moves == 1 else 'take'} {told}" if moves else "Nothing is moved"
-    if _missed(wanted, rates):
-        return f"The goal of {wanted.goal:g} is not reached: {done[0].lower()}{done[1:]}."
-    if plan.certified:
-        count = "fewer" if fewest else "as many" if moves else f"at most {wanted.moves}"
-        return f"{done}; no plan of {count} moves does {'it' if fewest else 'better'}."
-    if plan.bound is None or not isfinite(plan.bound):
-        return f"{done}; nothing is proven of better plans."
-    price = f", the price of its moves {'less' if wanted.objective == 'whole-nodes' else 'with it'}"
-    return f"{done}; a better plan would have {better.format(plan.bound)}{price if wanted.price_per_move else ''}."
+        told = f"expected fragmentation {fragments} GPUs"
+        better = f"{{:.2f}} GPUs in fragments at least{price_told(wanted, 'with it')}"
+    counts, missed = (len(plan.moves), len(plan.waves)), _missed(wanted, rates)
+    return sentence(wanted, counts, told, better, bound=plan.bound, certified=bool(plan.certified), missed=missed)

@@ -23,8 +23,8 @@ def room_maker(
         waiting: VMs that are to move, by shape.
         comers: Places that are kept for them, by shape.
     """
-    able = board.cluster.movable.copy()
-    able[[step.vm for step in board.steps] + [vm for vms in waiting.values() for vm in vms]] = False
+    able = board.able()
+    able[[vm for vms in waiting.values() for vm in vms]] = False
     kept = _kept(board, comers)
     for kind, vms in waiting.items():
         for machine, node in dict.fromkeys(comers[kind]):
@@ -55,8 +55,7 @@ def _first(board: Board, vms: Iterable[int], kept: tuple[IntArray, IntArray]) ->
         free = (left[0] >= 0) & (left[1] >= 0) & (board.cluster.node_worth(*left) == worth)
         room = board.places(vm) & (free.all(axis=1, keepdims=True) if board.cluster.double[vm] else free)
         if room.any():
-            machine, node = divmod(int(room.argmax()), room.shape[1])
-            return Step(vm, machine, -1 if board.cluster.double[vm] else node)
+            return board.step(vm, int(room.argmax()))
     return None
 
 

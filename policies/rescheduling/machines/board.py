@@ -58,6 +58,16 @@ class Board:
             room[self.machine[other]] = False
         return room
 
+    def able(self) -> BoolArray:
+        """(V,) which may still move: none twice."""
+        able = self.cluster.movable.copy()
+        able[[step.vm for step in self.steps]] = False
+        return able
+
+    def step(self, vm: int, flat: int) -> Step:
+        """To one of the places that `places` has, by its number when they are all in one row."""
+        return Step(vm, flat, -1) if self.cluster.double[vm] else Step(vm, *divmod(flat, 2))
+
     def move(self, step: Step) -> None:
         """Move a VM that has not moved yet."""
         self._put(*step)

@@ -10,13 +10,12 @@ from foresail.policies.rescheduling.machines.board import Board, Step
 
 def empty(board: Board, moves: int, price: float = 0.0) -> Board:
     """Empty machines while all their VMs fit elsewhere, within so many moves, and that is worth more than they cost."""
-    fixed = ~board.cluster.movable
-    fixed[[step.vm for step in board.steps]] = True
+    able = board.able()
     for machine in np.argsort(_vms(board), kind="stable").tolist():
         leaving = np.flatnonzero(board.machine == machine)
         afford = len(leaving) <= moves - len(board.steps) and len(leaving) * price < 1.0
-        if leaving.size and afford and not fixed[leaving].any():
-            fixed[_emptied(board, leaving)] = True
+        if leaving.size and afford and able[leaving].all():
+            able[_emptied(board, leaving)] = False
     return board
 
 
@@ -37,8 +36,7 @@ def _fullest(board: Board, vm: int) -> Step | None:
     room = board.places(vm) & (_vms(board) > 0)[:, None]
     if not room.any():
         return None
-    machine, node = divmod(int(np.where(room, board.cpu.sum(axis=1, keepdims=True), np.inf).argmin()), room.shape[1])
-    return Step(vm, machine, -1 if board.cluster.double[vm] else node)
+    return board.step(vm, int(np.where(room, board.cpu.sum(axis=1, keepdims=True), np.inf).argmin()))
 
 
 def _vms(board: Board) -> IntArray:

@@ -54,8 +54,7 @@ class _Leaving:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self.able = board.cluster.movable.copy()
-        self.able[[step.vm for step in board.steps]] = False
+        self.able = board.able()
         self.gain, self.gone = np.zeros(len(self.able), np.int64), np.zeros(len(self.able))
         self._look(np.arange(len(self.able)))
 
@@ -97,7 +96,7 @@ def _step(board: Board, vm: int, gain: float) -> Step | None:
         return None
     loss, rest = _loss(board, vm)
     flat = int(np.where(room, loss + _REST * rest, np.inf).argmin())
-    return _to(board, vm, flat) if gain > loss.flat[flat] else None
+    return board.step(vm, flat) if gain > loss.flat[flat] else None
 
 
 def _filling(board: Board, vm: int, gone: float) -> Step | None:
@@ -108,8 +107,4 @@ def _filling(board: Board, vm: int, gone: float) -> Step | None:
     takes = board.part_cpu[vm] * (2 if board.cluster.double[vm] else 1)
     fills = takes - _loss(board, vm)[0] * board.cluster.worth_cpu
     flat = int(np.where(room, fills, -np.inf).argmax())
-    return _to(board, vm, flat) if gone + fills.flat[flat] > _LEAST else None
-
-
-def _to(board: Board, vm: int, flat: int) -> Step:
-    return Step(vm, flat, -1) if board.cluster.double[vm] else Step(vm, *divmod(flat, 2))
+    return board.step(vm, flat) if gone + fills.flat[flat] > _LEAST else None

@@ -89,8 +89,8 @@ class Pricing:
             Comers(rest, who, *self._takes, price)
             for rest, who in zip((self._grid.worth, nobody), self._come, strict=True)
         )
-        uses = np.stack(double.frontier())
-        total, use, complete = self._best_uses(single.value, cost, uses, double.value[uses[0], uses[1]], within)
+        uses, earned = np.stack(double.frontier()), self._rooms.looked_up(single.value)
+        total, use, complete = self._best_uses(earned, cost, uses, double.value[uses[0], uses[1]], within)
         total -= double_cost
         freed = least(-total, self._double.ends, np.arange(len(self.base)))
         worth = total[freed]
@@ -99,7 +99,7 @@ class Pricing:
         leave[:, 2], real = self._double.read(freed, double_ways)
         come[:, 2] = double.read(used[0], used[1])
         for numa in (0, 1):
-            rooms = self._rooms.best(single.value, cost, 2 * freed + numa, used)
+            rooms = self._rooms.best(earned, cost, 2 * freed + numa, used)
             leave[:, numa], fine = self._single.read(self._rooms.amount[rooms], ways)
             come[:, numa] = single.read(self._rooms.cpu[rooms] - used[0], self._rooms.memory[rooms] - used[1])
             real &= fine

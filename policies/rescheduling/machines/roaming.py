@@ -25,10 +25,6 @@ _SCORED: Final = 0.1  # of that, when plans are
 class RoamingBoard:
     """Free CPU and memory, and where VMs are; changed in place. VMs that must be apart from others stay put.
 
-    Args:
-        cluster: Whose slots count.
-        price: Of a move.
-
     Attributes:
         kind: (V,) shape of each VM.
         host: (V,) machine of each VM now.
@@ -39,8 +35,8 @@ class RoamingBoard:
         origin: (V,) machine of each VM at the start.
     """
 
-    def __init__(self, cluster: Machines, price: float = 0.0) -> None:
-        self.cluster, self._price = cluster, price
+    def __init__(self, cluster: Machines) -> None:
+        self.cluster = cluster
         shapes, self.kind = cluster.shapes
         self.place_host = np.repeat(np.arange(len(cluster.cpu)), _PLACES)
         self.origin, self.host = cluster.machine, cluster.machine.copy()
@@ -56,10 +52,9 @@ class RoamingBoard:
         self._look(np.arange(len(cluster.cpu)))
 
     def worth(self) -> float:
-        """Free slots less what moves cost, and a little for parts of slots."""
+        """Free slots, and a little for parts of them."""
         slots = int(self.cluster.node_worth(self.cpu, self.memory).sum())
-        paid = self._price * int((self.host != self.origin).sum())
-        return slots - paid + _SCORED * float(self._value(self.cpu, self.memory).sum() - slots)
+        return slots + _SCORED * float(self._value(self.cpu, self.memory).sum() - slots)
 
     def move(self, unit: int, place: int) -> None:
         """To a place on another machine; on the machine where it began, to where it was if there is room."""
@@ -131,10 +126,10 @@ def improved(
     start: Board, moves: int, rng: np.random.Generator, again: Callable[[], bool], price: float = 0.0
 ) -> Board:
     """What is made better of a plan by taking back some of it at a time, as far as that can be carried out."""
-    roaming = RoamingBoard(start.cluster, price)
+    roaming = RoamingBoard(start.cluster)
     for vm, machine, node in start.steps:
         roaming.put(vm, machine, node % _PLACES)
-    improve(roaming, moves, rng, again)
+    improve(roaming, moves, rng, again, price)
     return carried_out(start.cluster, roaming.away())
 
 

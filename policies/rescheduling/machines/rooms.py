@@ -81,19 +81,25 @@ class Rooms:
         self._place = (self.cpu + grid.most[0]) * self._width + self.memory + grid.most[1]
 
     def values(self, table: FloatArray, cost: FloatArray, used: IntArray) -> FloatArray:
-        """(R, U) what is earned in rooms, less (R,) costs, when (2, U) steps of each are used otherwise."""
-        return np.asarray(self._looked_up(table)[self._place[:, None] - self._back(used)] - cost[:, None])
+        """(R, U) what is earned in rooms, less (R,) costs, when (2, U) steps of each are used otherwise.
+
+        Args:
+            table: From `looked_up`.
+            cost: Of each room.
+            used: Steps of CPU and of memory.
+        """
+        return np.asarray(table[self._place[:, None] - self._back(used)] - cost[:, None])
 
     def best(self, table: FloatArray, cost: FloatArray, blocks: IntArray, used: IntArray) -> IntArray:
         """(B,) of each block of rooms, the one that is worth most, when (2, B) steps of it are used otherwise."""
         back = np.zeros(len(self.starts) - 1, np.int64)
         back[blocks] = self._back(used)
         sizes = np.diff(self.starts)
-        paid = cost - self._looked_up(table)[self._place - np.repeat(back, sizes)]
+        paid = cost - table[self._place - np.repeat(back, sizes)]
         return least(paid, self.starts, blocks)
 
-    def _looked_up(self, table: FloatArray) -> FloatArray:
-        """With what is beyond it, so that no room needs to be compared."""
+    def looked_up(self, table: FloatArray) -> FloatArray:
+        """What rooms earn, with what is beyond them, so that none needs to be compared."""
         return np.pad(table, [(most, 0) for most in self._most], constant_values=NEVER).ravel()
 
     def _back(self, used: IntArray) -> IntArray:
